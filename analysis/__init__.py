@@ -1,0 +1,1 @@
+"""Reads and judges what a sweep wrote, in pandas."""

@@ -1,0 +1,154 @@
+"""The contract of the Parquet that a sweep writes: names, types and meaning of every column.
+
+`sweeps` writes by it and `analysis` reads by it. Types never depend on the values, so a part
+whose `label_smoothing` is all null has the same type as any other.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+__all__ = [
+    "CONTROL",
+    "GRADIENT_SIGNALS",
+    "HISTORY",
+    "HYPERPARAMETERS",
+    "METRICS",
+    "SAMPLES",
+    "SCHEMA_VERSION",
+    "SIGNALS",
+    "STATISTICS",
+    "TRIALS",
+    "VERSION_KEY",
+]
+
+SCHEMA_VERSION = 1
+VERSION_KEY = b"gansweep_schema_version"
+
+SIGNALS = (
+    "d_loss",
+    "g_loss",
+    "penalty",
+    "real_logit",
+    "fake_logit",
+    "real_prob",
+    "fake_prob",
+    "real_accuracy",
+    "fake_accuracy",
+    "grad_norm_d",
+    "grad_norm_g",
+)
+"""What is observed at every training step, D's at its last update of the step. `d_loss` is the
+adversarial loss alone; `penalty` is null where there is none; probabilities are the sigmoid of
+the logits and null unless the loss is a cross-entropy; accuracies are null for Wasserstein
+losses, whose critic has no threshold."""
+
+STATISTICS = ("mean", "std", "min", "max")
+"""Of each signal over the steps of the interval that ends at the rung: `<signal>_<statistic>`."""
+
+GRADIENT_SIGNALS = ("grad_norm_d", "grad_norm_g")
+"""Signals that also have `<signal>_above_100_share`, the share of steps above 100 (ganhacks)."""
+
+METRICS = ("frechet_distance", "mode_kl", "mode_entropy", "modes_1pct", "feature_spread")
+"""Judgements of a rung's samples; `eval_images` of them, against a reference half of the data.
+
+frechet_distance: between the classifier features of samples and reference, >= 0, less is better.
+mode_kl: KL(samples || data) over the classes that the classifier sees, in nats, >= 0.
+mode_entropy: exp(entropy) of the class shares: the effective number of modes, in [1, modes].
+modes_1pct: number of classes that have at least 1% of the samples.
+feature_spread: sqrt of trace(covariance of sample features) / trace(of the reference's); near 1
+  is right, near 0 is a collapse to one image.
+"""
+
+HYPERPARAMETERS: dict[str, pa.DataType] = {
+    "lr_g": pa.float64(),
+    "lr_d": pa.float64(),
+    "latent_dim": pa.int64(),
+    "loss": pa.string(),
+    "label_smoothing": pa.float64(),
+    "clip_value": pa.float64(),
+    "gp_weight": pa.float64(),
+    "beta1": pa.float64(),
+    "beta2": pa.float64(),
+    "d_steps": pa.int64(),
+}
+"""One column each in `TRIALS`; null where the trial's loss does not have it."""
+
+_TIME = pa.timestamp("us", tz="UTC")
+_VERSION = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
+
+_MEMBER = [
+    pa.field("sweep", pa.string()),
+    pa.field("trial", pa.int64()),  # Optuna's trial number
+    pa.field("seed", pa.int64()),  # the member's own seed: (hyperparameters, seed) replays it
+    pa.field("attempt", pa.int32()),  # 0, and one more each time that the trial was begun again
+]
+
+TRIALS = pa.schema(
+    [
+        *_MEMBER,
+        pa.field("status", pa.string()),  # complete | pruned | diverged | failed
+        *(pa.field(name, kind) for name, kind in HYPERPARAMETERS.items()),
+        pa.field("steps", pa.int64()),  # G updates made
+        pa.field("diverged_step", pa.int64()),  # null unless diverged
+        pa.field("objective", pa.float64()),  # this member's, at its last rung
+        pa.field("trial_objective", pa.float64()),  # over the trial's seeds, as Optuna was told
+        *(pa.field(f"final_{name}", pa.float64()) for name in METRICS),
+        # the least frechet_distance and mode_kl, the greatest of the others
+        *(pa.field(f"best_{name}", pa.float64()) for name in METRICS),
+        pa.field("seconds", pa.float64()),  # wall time from admission to end
+        pa.field("ended_at", _TIME),
+        pa.field("worker", pa.string()),
+        pa.field("device", pa.string()),
+        pa.field("dataset", pa.string()),
+        pa.field("architecture", pa.string()),
+        pa.field("error", pa.string()),  # null unless failed
+        pa.field("gansweep_version", pa.string()),
+        pa.field("torch_version", pa.string()),
+    ],
+    metadata=_VERSION,
+)
+"""One row per member: a trial at a seed, written when it ends."""
+
+HISTORY = pa.schema(
+    [
+        *_MEMBER,
+        pa.field("rung", pa.int32()),  # 0 is before the first step: metrics only
+        pa.field("step", pa.int64()),  # G updates made
+        pa.field("interval_steps", pa.int64()),  # steps that the statistics are over
+        *(pa.field(f"{s}_{stat}", pa.float64()) for s in SIGNALS for stat in STATISTICS),
+        *(pa.field(f"{s}_above_100_share", pa.float64()) for s in GRADIENT_SIGNALS),
+        pa.field("nonfinite_steps", pa.int64()),  # steps with a NaN or inf loss or gradient
+        *(pa.field(name, pa.float64()) for name in METRICS),
+        pa.field("mode_histogram", pa.list_(pa.float64())),  # share of samples in each class
+        pa.field("eval_images", pa.int64()),  # samples behind the metrics
+        pa.field("seconds", pa.float64()),  # wall time since admission
+    ],
+    metadata=_VERSION,
+)
+"""One row per member and rung."""
+
+SAMPLES = pa.schema(
+    [
+        *_MEMBER,
+        pa.field("step", pa.int64()),
+        pa.field("png", pa.binary()),  # a grid of samples from fixed noise
+    ],
+    metadata=_VERSION,
+)
+"""One row per member, when it ends."""
+
+CONTROL = pa.schema(
+    [
+        pa.field("sweep", pa.string()),
+        pa.field("kind", pa.string()),  # real: held-out real images | untrained: a fresh G
+        pa.field("dataset", pa.string()),
+        pa.field("extractor", pa.string()),  # hash of the classifier's weights
+        pa.field("eval_images", pa.int64()),
+        *(pa.field(name, pa.float64()) for name in METRICS),
+        pa.field("mode_histogram", pa.list_(pa.float64())),
+        pa.field("classes", pa.list_(pa.string())),  # names of the modes
+    ],
+    metadata=_VERSION,
+)
+"""What perfect and untrained generators score with the same protocol; two rows per sweep."""

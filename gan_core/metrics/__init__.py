@@ -1,0 +1,1 @@
+"""Samples to numbers, for all members of a cohort at once."""

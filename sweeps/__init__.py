@@ -1,0 +1,1 @@
+"""Sweeps of GAN hyperparameters on Ray Tune and Optuna."""
