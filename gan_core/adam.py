@@ -1,0 +1,55 @@
+"""Adam for all members at once, each with its own rates, decays and step count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Rates", "adam_step_"]
+
+_EPSILON = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """One player's settings for each member, all float64 [members, 1]."""
+
+    lr: Tensor
+    """Learning rate; 0 leaves the member's parameters as they are."""
+    beta1: Tensor
+    beta2: Tensor
+
+
+def adam_step_(
+    parameters: Tensor,
+    gradient: Tensor,
+    moment1: Tensor,
+    moment2: Tensor,
+    *,
+    rates: Rates,
+    count: Tensor,
+) -> None:
+    """One update in place, as `torch.optim.Adam` makes it (epsilon 1e-8, no weight decay).
+
+    Kingma and Ba 2015, arXiv:1412.6980, algorithm 1. A non-finite gradient makes its own member's
+    row non-finite and touches no other. The gradient's memory is used up as scratch.
+
+    Args:
+        parameters: [members, parameters].
+        gradient: the same shape; destroyed.
+        moment1: running mean of the gradient, the same shape.
+        moment2: running mean of its square, the same shape.
+        rates: per member.
+        count: int64 [members, 1], updates made including this one, >= 1.
+    """
+    dtype = parameters.dtype
+    correction1 = 1 - rates.beta1**count
+    correction2 = 1 - rates.beta2**count
+    moment1.lerp_(gradient, (1 - rates.beta1).to(dtype))
+    moment2.lerp_(gradient.square_(), (1 - rates.beta2).to(dtype))
+    torch.sqrt(moment2, out=gradient)
+    gradient.div_(correction2.sqrt().to(dtype)).add_(_EPSILON)
+    torch.div(moment1, gradient, out=gradient)
+    parameters.sub_(gradient.mul_((rates.lr / correction1).to(dtype)))

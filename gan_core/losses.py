@@ -1,0 +1,86 @@
+"""Adversarial losses: what D and G minimise, per sample, from D's logits.
+
+Notation: a = D(real), b = D(fake), logits; sp(x) = log(1 + exp(x)).
+
+| loss          | D minimises              | G minimises   | source              |
+|---------------|--------------------------|---------------|---------------------|
+| minimax       | sp(-a) + sp(b)           | -sp(b)        | [1], eq. 1          |
+| nonsaturating | sp(-a) + sp(b)           | sp(-b)        | [1], sec. 3         |
+| lsgan         | (a - 1)^2 / 2 + b^2 / 2  | (b - 1)^2 / 2 | [2], eq. 9          |
+| hinge         | relu(1 - a) + relu(1 + b)| -b            | [3], eq. 16 and 17  |
+| wasserstein   | -a + b                   | -b            | [4], algorithm 1    |
+
+[1] Goodfellow et al. 2014, arXiv:1406.2661. [2] Mao et al. 2017, arXiv:1611.04076.
+[3] Miyato et al. 2018, arXiv:1802.05957. [4] Arjovsky et al. 2017, arXiv:1701.07875.
+
+One-sided label smoothing (Salimans 2016, arXiv:1606.03498, sec. 3.4) moves D's target for real
+images, and nothing else, from 1 to t = 1 - smoothing: t sp(-a) + (1 - t) sp(a) in place of sp(-a).
+NaN and inf in the logits stay NaN and inf in the losses.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+from gan_core.config import AdversarialLoss
+
+__all__ = ["d_loss", "g_loss", "real_threshold"]
+
+
+def d_loss(
+    loss: AdversarialLoss, *, real: Tensor, fake: Tensor, smoothing: Tensor | float = 0.0
+) -> Tensor:
+    """What D minimises, per pair of samples.
+
+    Args:
+        loss: which one.
+        real: logits on real samples, any shape.
+        fake: logits on generated samples, the same shape.
+        smoothing: one-sided label smoothing in [0, 1), broadcastable; only the losses with
+            labels (minimax, nonsaturating) read it.
+
+    Returns:
+        The shape of the logits.
+    """
+    match loss:
+        case AdversarialLoss.MINIMAX | AdversarialLoss.NONSATURATING:
+            return (1 - smoothing) * softplus(-real) + smoothing * softplus(real) + softplus(fake)
+        case AdversarialLoss.LSGAN:
+            return ((real - 1).square() + fake.square()) / 2
+        case AdversarialLoss.HINGE:
+            return relu(1 - real) + relu(1 + fake)
+        case AdversarialLoss.WASSERSTEIN:
+            return fake - real
+
+
+def g_loss(loss: AdversarialLoss, *, fake: Tensor) -> Tensor:
+    """What G minimises, per generated sample.
+
+    Args:
+        loss: which one.
+        fake: logits on generated samples, any shape.
+
+    Returns:
+        The shape of the logits.
+    """
+    match loss:
+        case AdversarialLoss.MINIMAX:
+            return -softplus(fake)
+        case AdversarialLoss.NONSATURATING:
+            return softplus(-fake)
+        case AdversarialLoss.LSGAN:
+            return (fake - 1).square() / 2
+        case AdversarialLoss.HINGE | AdversarialLoss.WASSERSTEIN:
+            return -fake
+
+
+def real_threshold(loss: AdversarialLoss) -> float | None:
+    """The logit above which D calls a sample real; None for a critic, which has none."""
+    match loss:
+        case AdversarialLoss.LSGAN:
+            return 0.5
+        case AdversarialLoss.WASSERSTEIN:
+            return None
+        case _:
+            return 0.0
