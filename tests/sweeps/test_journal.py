@@ -1,0 +1,64 @@
+import os
+import subprocess
+import sys
+import time
+
+import optuna
+import pytest
+
+from sweeps.journal import LOCK_GRACE_S, open_journal, repair
+
+
+def begin(path, trials=3):
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(storage=open_journal(path), study_name="s", load_if_exists=True)
+    for _ in range(trials):
+        study.tell(study.ask(), 1.0)
+    return study
+
+
+def test_a_journal_is_made_with_its_folder_and_read_again(tmp_path):
+    path = tmp_path / "new" / "journal.log"
+    begin(path)
+    assert len(begin(path, trials=0).trials) == 3
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_a_torn_last_line_is_cut_off_and_the_study_goes_on(tmp_path, cut):
+    path = tmp_path / "journal.log"
+    begin(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    study = begin(path, trials=0)
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["COMPLETE", "COMPLETE", "RUNNING"]  # the last operation was telling it
+    study.tell(2, 1.0)
+    assert [trial.state.name for trial in begin(path, trials=0).trials] == ["COMPLETE"] * 3
+
+
+def test_repair_counts_what_it_cuts_and_leaves_the_sound_alone(tmp_path):
+    path = tmp_path / "journal.log"
+    assert repair(path) == 0
+    for content, torn in [(b"", 0), (b"{}\n", 0), (b"{}\n{}\n", 0), (b"{}\n{", 1), (b"{}", 2)]:
+        path.write_bytes(content)
+        assert repair(path) == torn
+        assert path.read_bytes() == content[: len(content) - torn]
+    path.write_bytes(b"{}\n\0\0\0\0")  # what some file systems leave after a power cut
+    assert repair(path) == 4
+
+
+def test_the_lock_of_a_killed_writer_is_broken_also_under_a_relative_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    path = tmp_path / "runs" / "journal.log"
+    study = begin(path.relative_to(tmp_path))
+    code = "import os, sys; os.symlink(sys.argv[1], sys.argv[1] + '.lock')"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    lock = study._storage._backend._lock
+    assert lock.grace_period == LOCK_GRACE_S
+    lock.grace_period = 0.2  # saves seconds; Optuna wants whole ones from its users
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # it says that it breaks the lock
+    start = time.monotonic()
+    study.ask()
+    assert 0.2 <= time.monotonic() - start < LOCK_GRACE_S
+    assert not os.path.lexists(f"{path}.lock")
