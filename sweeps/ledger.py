@@ -1,0 +1,122 @@
+"""Who trains what: the trials that are begun and not ended, and the workers that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+__all__ = ["MOST_BREAKS", "Ledger", "Ticket"]
+
+MOST_BREAKS = 3
+"""How often a trial is begun again within one run before it is given up: by then it is probably
+the trial that kills its workers."""
+
+
+@dataclass(kw_only=True)
+class Ticket:
+    """A trial that is begun and not ended."""
+
+    trial: int
+    hyperparameters: dict[str, float | int | str]
+    seeds: tuple[int, ...]
+    run: str | None = None
+    """The run that gave the trial away last; None before the first time."""
+    worker: str = ""
+    """Whom it was given to."""
+    attempt: int = -1
+    """How often it was begun again over all runs; -1 before the first time."""
+    breaks: int = 0
+    """How often it was begun again within `run`. Resuming a sweep breaks nothing."""
+    claimed: bool = True
+    """False once the worker turned out not to hold it."""
+    condemned: bool = False
+    """Whether the worker was told to end it. Kept, so that a worker that restarts from before
+    the rung is told again."""
+
+
+class Ledger:
+    """The tickets of one run. In memory: `sweeps.study` makes them durable.
+
+    Args:
+        run_id: differs between a sweep's begin and each resumption.
+        lease_s: seconds of silence after which a worker's trials may be given to others.
+        clock: seconds, never going back.
+    """
+
+    def __init__(self, run_id: str, lease_s: float, clock: Callable[[], float]) -> None:
+        self._run_id = run_id
+        self._lease_s = lease_s
+        self._clock = clock
+        self._tickets: dict[int, Ticket] = {}
+        self._heard: dict[str, float] = {}
+        self._member_steps: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+    def add(self, ticket: Ticket) -> None:
+        """Enters a trial; the worker of a ticket of this run gets a whole lease."""
+        self._tickets[ticket.trial] = ticket
+        if ticket.run == self._run_id:
+            self._heard.setdefault(ticket.worker, self._clock())
+
+    def remove(self, trial: int) -> None:
+        """Strikes out a trial that ended."""
+        del self._tickets[trial]
+
+    def heard(self, worker: str, member_steps: int = 0) -> None:
+        """Renews the worker's lease; the greatest of its counts of G updates counts."""
+        self._heard[worker] = self._clock()
+        self._member_steps[worker] = max(member_steps, self._member_steps.get(worker, 0))
+
+    def held(self, worker: str, trial: int) -> Ticket | None:
+        """The trial's ticket, if this run gave it to this worker last."""
+        ticket = self._tickets.get(trial)
+        if ticket is None or (ticket.run, ticket.worker) != (self._run_id, worker):
+            return None
+        return ticket
+
+    def claim(self, worker: str, held: Collection[int]) -> list[int]:
+        """Notes what a worker holds of what it was given.
+
+        Returns:
+            What it holds and should not: ended, or given to another since.
+        """
+        for ticket in self._tickets.values():
+            if self.held(worker, ticket.trial):
+                ticket.claimed = ticket.trial in held
+        return [trial for trial in held if not self.held(worker, trial)]
+
+    def free(self, worker: str) -> list[Ticket]:
+        """Tickets that this worker may be given: first its own that it does not hold."""
+        free = [ticket for ticket in self._tickets.values() if self._is_free(ticket)]
+        return sorted(free, key=lambda ticket: (ticket.worker != worker, ticket.trial))
+
+    def broken(self, ticket: Ticket) -> bool:
+        """Whether the trial was begun again too often to try once more."""
+        return ticket.run == self._run_id and ticket.breaks >= MOST_BREAKS
+
+    def give(self, ticket: Ticket, worker: str) -> None:
+        """Makes the trial the worker's; it begins anew."""
+        ticket.breaks = ticket.breaks + 1 if ticket.run == self._run_id else 0
+        ticket.attempt += 1
+        ticket.run, ticket.worker = self._run_id, worker
+        ticket.claimed, ticket.condemned = True, False
+
+    @property
+    def member_steps(self) -> int:
+        """G updates over all workers."""
+        return sum(self._member_steps.values())
+
+    @property
+    def workers(self) -> int:
+        """Workers heard of within the lease."""
+        return sum(not self._silent(worker) for worker in self._heard)
+
+    def _is_free(self, ticket: Ticket) -> bool:
+        if ticket.run != self._run_id or not ticket.claimed:
+            return True
+        return self._silent(ticket.worker)
+
+    def _silent(self, worker: str) -> bool:
+        return self._clock() - self._heard[worker] > self._lease_s

@@ -1,0 +1,353 @@
+"""The one owner of the Optuna study: proposes, reports, judges and tells.
+
+It is an ordinary class; a sweep runs it as one detached Ray actor, so calls never overlap.
+Everything is in the journal before a call returns, in an order in which every prefix can be
+continued: an owner that dies at any write is replaced by a new one on the same file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from gan_core.config import ConfigError
+from sweeps.journal import open_journal
+from sweeps.ledger import Ledger, Ticket
+from sweeps.objective import constraint, direction
+from sweeps.protocol import Assignment, Final, Outcome, Reply, RungReport, StudyStatus
+from sweeps.pruner import make_pruner
+from sweeps.sampler import make_sampler
+from sweeps.settings import Pruner, StudySettings
+
+__all__ = ["LEASE_S", "StudyOwner"]
+
+LEASE_S = 120.0
+"""Seconds of silence after which a worker is taken for dead. Long enough for the first interval
+of a cohort, which compiles; workers that need longer send heartbeats."""
+
+STUDY_NAME = "gansweep"
+
+# What makes the values and seeds of two trials of a study comparable.
+_FIXED = ("objective", "seed", "seeds", "steps", "eval_every")
+
+# User attributes of a trial.
+_HYPERPARAMETERS, _SEEDS, _OWNER, _OUTCOME = "hyperparameters", "seeds", "owner", "outcome"
+_BASELINE = "baseline"
+
+# For trials that somebody else told, with Optuna's own tools.
+_BY_STATE = {
+    TrialState.COMPLETE: Outcome.COMPLETE,
+    TrialState.PRUNED: Outcome.PRUNED,
+    TrialState.FAIL: Outcome.FAILED,
+}
+
+
+class StudyOwner:
+    """Continues the study in the journal, or begins it.
+
+    Args:
+        settings: of the sweep. A number of trials beyond those of a finished study extends it.
+        suggest: draws the hyperparameters of a trial; `sweeps.space.Space.suggest`.
+        journal: Optuna's journal file.
+        run_id: differs between a sweep's begin and each resumption. Trials that another run left
+            running are begun again; an owner that restarts within a run keeps its `run_id`.
+        lease_s: seconds of silence after which a worker's trials are given to others.
+        clock: seconds, never going back.
+
+    Raises:
+        ConfigError: the study was begun with settings whose values cannot be compared.
+    """
+
+    def __init__(
+        self,
+        settings: StudySettings,
+        suggest: Callable[[Trial], dict[str, float | int | str]],
+        journal: Path,
+        run_id: str,
+        *,
+        lease_s: float = LEASE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._suggest = suggest
+        self._run_id = run_id
+        self._storage = open_journal(journal)
+        self._study = _open_study(self._storage, settings)
+        self._study_id = self._storage.get_study_id_from_name(STUDY_NAME)
+        self._ledger = Ledger(run_id, lease_s, clock)
+        self._ended: Counter[Outcome] = Counter()
+        self._best: tuple[int, float] | None = None
+        self._stopping = False
+        trials = self._study.get_trials(deepcopy=False)
+        self._study.sampler = make_sampler(settings.sampler, settings.seed, len(trials))
+        self._recall(trials)
+        self._enqueue_baselines(trials)
+
+    def exchange(
+        self,
+        worker: str,
+        held: Collection[int],
+        reports: Collection[RungReport],
+        finals: Collection[Final],
+        want: int,
+        member_steps: int = 0,
+    ) -> Reply:
+        """Takes in what a worker reached and says what it is to do next.
+
+        May be repeated: nothing is told twice. What was given to the worker in a reply that it
+        never got is missing in `held`, and is given again before anything new. Messages about
+        trials that ended or were given to another worker since are ignored.
+
+        Args:
+            worker: its name; a restarted worker may keep it.
+            held: trials in training, without those in `finals`.
+            reports: what held and ending trials reached since the last exchange.
+            finals: trials that ended and whose rows are durable.
+            want: number of trials that there is room for.
+            member_steps: G updates of this worker over all members since the run began.
+        """
+        self._ledger.heard(worker, member_steps)
+        # All are in before the first is judged: see `sweeps.pruner`.
+        latest = {report.trial: report for report in sorted(reports, key=lambda r: r.step)}
+        for report in reports:
+            self._record(worker, report)
+        for final in finals:
+            self._finish(worker, final)
+        ended = {final.trial for final in finals}
+        dropped = self._ledger.claim(worker, held)
+        for trial in sorted(latest):
+            self._judge(worker, latest[trial])
+        lost, refills = ([], []) if self._stopping else self._give_out(worker, want)
+        return Reply(
+            prune=tuple(trial for trial in held if self._is_condemned(worker, trial)),
+            dropped=tuple(trial for trial in dropped if trial not in ended),
+            refills=tuple(refills),
+            lost=tuple(lost),
+            done=self.status().done,
+            stop=self._stopping,
+        )
+
+    def heartbeat(self, worker: str) -> None:
+        """Renews the lease of a worker that is long between two rungs."""
+        self._ledger.heard(worker)
+
+    def request_stop(self) -> None:
+        """From now on gives nothing out, and tells every worker to stop."""
+        self._stopping = True
+
+    def status(self) -> StudyStatus:
+        """Where the sweep stands, from counters."""
+        best = self._best or (None, None)
+        return StudyStatus(
+            total=self._settings.trials,
+            complete=self._ended[Outcome.COMPLETE],
+            pruned=self._ended[Outcome.PRUNED],
+            diverged=self._ended[Outcome.DIVERGED],
+            failed=self._ended[Outcome.FAILED],
+            running=len(self._ledger),
+            best_trial=best[0],
+            best_value=best[1],
+            member_steps=self._ledger.member_steps,
+            workers=self._ledger.workers,
+            stopping=self._stopping,
+        )
+
+    # --- what workers reached
+
+    def _record(self, worker: str, report: RungReport) -> None:
+        """Reports a value to Optuna.
+
+        Through the storage, since `Trial.report` keeps a step's first value: a later attempt's
+        replaces an earlier one's, as its rows do, so that the study and the results agree.
+        """
+        if self._ledger.held(worker, report.trial) is None:
+            return
+        trial_id = self._trial_id(report.trial)
+        known = self._storage.get_trial(trial_id).intermediate_values.get(report.step)
+        if known != report.value:
+            self._storage.set_trial_intermediate_value(trial_id, report.step, report.value)
+
+    def _judge(self, worker: str, report: RungReport) -> None:
+        ticket = self._ledger.held(worker, report.trial)
+        if ticket is None or self._settings.pruner is Pruner.NONE:
+            return
+        # More diverged than allowed: it will not become feasible again.
+        if self._excess(ticket, report.diverged) > 0:
+            ticket.condemned = True
+            return
+        trial = copy.copy(self._storage.get_trial(self._trial_id(report.trial)))
+        # An earlier attempt may have reported later rungs; this one is judged where it stands.
+        trial.intermediate_values = {
+            step: value for step, value in trial.intermediate_values.items() if step <= report.step
+        }
+        ticket.condemned |= self._study.pruner.prune(self._study, trial)
+
+    def _is_condemned(self, worker: str, trial: int) -> bool:
+        ticket = self._ledger.held(worker, trial)
+        return ticket is not None and ticket.condemned
+
+    def _finish(self, worker: str, final: Final) -> None:
+        ticket = self._ledger.held(worker, final.trial)
+        if ticket is None:
+            return
+        trial_id = self._trial_id(final.trial)
+        trial = self._storage.get_trial(trial_id)
+        value = _last_value(trial)
+        # Complete without a number is as diverged as can be.
+        sound = final.outcome is not Outcome.COMPLETE or math.isfinite(value)
+        excess = self._excess(ticket, final.diverged if sound else len(ticket.seeds))
+        if "diverged_share" not in trial.constraints:
+            Trial(self._study, trial_id).set_constraint("diverged_share", excess)
+        outcome = _judged(final.outcome, excess, sound)
+        self._storage.set_trial_user_attr(trial_id, _OUTCOME, outcome.value)
+        match outcome:
+            case Outcome.COMPLETE:
+                self._study.tell(final.trial, value, TrialState.COMPLETE, skip_if_finished=True)
+            case Outcome.PRUNED | Outcome.DIVERGED:
+                self._study.tell(final.trial, state=TrialState.PRUNED, skip_if_finished=True)
+            case Outcome.FAILED:
+                self._study.tell(final.trial, state=TrialState.FAIL, skip_if_finished=True)
+        self._ledger.remove(final.trial)
+        self._count(final.trial, outcome, value)
+
+    def _excess(self, ticket: Ticket, diverged: int) -> float:
+        return constraint(diverged, len(ticket.seeds), self._settings.allowed_diverged_share)
+
+    def _count(self, trial: int, outcome: Outcome, value: float) -> None:
+        self._ended[outcome] += 1
+        if outcome is not Outcome.COMPLETE:
+            return
+        sign = -1 if self._study.direction is optuna.study.StudyDirection.MAXIMIZE else 1
+        if self._best is None or sign * value < sign * self._best[1]:
+            self._best = (trial, value)
+
+    # --- what workers get
+
+    def _give_out(self, worker: str, want: int) -> tuple[list[Assignment], list[Assignment]]:
+        """Trials given up, and trials to begin: those begun before first."""
+        lost: list[Assignment] = []
+        refills: list[Assignment] = []
+        for ticket in self._ledger.free(worker):
+            if self._ledger.broken(ticket):
+                lost.append(self._give(ticket, worker))
+            elif len(refills) < want:
+                refills.append(self._give(ticket, worker))
+        begun = self._ended.total() + len(self._ledger)
+        room = min(
+            want - len(refills),
+            self._settings.in_flight - len(self._ledger),
+            self._settings.trials - begun,
+        )
+        for _ in range(room):
+            refills.append(self._give(self._prepare(self._study.ask()), worker))
+        return lost, refills
+
+    def _prepare(self, trial: Trial) -> Ticket:
+        """Settles what is trained; continues where a crash left the trial half prepared."""
+        attrs = trial.user_attrs
+        hyperparameters = attrs.get(_HYPERPARAMETERS)
+        if hyperparameters is None:
+            hyperparameters = self._suggest(trial)
+            trial.set_user_attr(_HYPERPARAMETERS, hyperparameters)
+        if _SEEDS not in attrs:
+            trial.set_user_attr(_SEEDS, list(self._settings.seeds_of(trial.number)))
+        ticket = Ticket(
+            trial=trial.number,
+            hyperparameters=hyperparameters,
+            seeds=self._settings.seeds_of(trial.number),
+            **attrs.get(_OWNER, {}),
+        )
+        self._ledger.add(ticket)
+        return ticket
+
+    def _give(self, ticket: Ticket, worker: str) -> Assignment:
+        self._ledger.give(ticket, worker)
+        owner = {name: getattr(ticket, name) for name in ("run", "worker", "attempt", "breaks")}
+        self._storage.set_trial_user_attr(self._trial_id(ticket.trial), _OWNER, owner)
+        return Assignment(ticket.trial, ticket.attempt, ticket.hyperparameters, ticket.seeds)
+
+    # --- what the journal holds
+
+    def _recall(self, trials: list[FrozenTrial]) -> None:
+        for trial in trials:
+            if trial.state is TrialState.RUNNING:
+                self._prepare(Trial(self._study, self._trial_id(trial.number)))
+            elif trial.state.is_finished():
+                outcome = trial.user_attrs.get(_OUTCOME, _BY_STATE[trial.state])
+                self._count(trial.number, Outcome(outcome), _last_value(trial))
+
+    def _enqueue_baselines(self, trials: list[FrozenTrial]) -> None:
+        """Each baseline once, over all runs: a trial remembers which one it is."""
+        known = {_text(trial.user_attrs.get(_BASELINE)) for trial in trials}
+        for baseline in map(dict, self._settings.baselines):
+            if _text(baseline) not in known:
+                known.add(_text(baseline))
+                self._study.enqueue_trial(baseline, user_attrs={_BASELINE: baseline})
+
+    def _trial_id(self, trial: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, trial)
+
+
+def _judged(outcome: Outcome, excess: float, sound: bool) -> Outcome:
+    """What a trial counts as; infeasible ones never as complete or merely pruned."""
+    if outcome is not Outcome.FAILED and (excess > 0 or not sound):
+        return Outcome.DIVERGED
+    return outcome
+
+
+def _last_value(trial: FrozenTrial) -> float:
+    """The last reported value; NaN if there is none."""
+    return math.nan if trial.last_step is None else trial.intermediate_values[trial.last_step]
+
+
+def _open_study(storage: JournalStorage, settings: StudySettings) -> optuna.Study:
+    pruner = make_pruner(
+        settings.pruner,
+        steps=settings.steps,
+        eval_every=settings.eval_every,
+        keep=settings.pruner_keep,
+    )
+    wanted = direction(settings.objective)
+    with _without_chatter():
+        study = optuna.create_study(
+            storage=storage,
+            study_name=STUDY_NAME,
+            direction=wanted.value,
+            pruner=pruner,
+            load_if_exists=True,
+        )
+    for name in _FIXED:
+        value, before = getattr(settings, name), study.user_attrs.get(name)
+        if before is None:
+            study.set_user_attr(name, value)
+        elif before != value:
+            section = "search" if name in ("objective", "seed") else "train"
+            right = f"this study was begun with {before!r}; another value needs a new sweep"
+            raise ConfigError(f"{section}.{name}", value, right)
+    return study
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keeps Optuna from announcing on stderr that it made or found a study."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,62 @@
+from sweeps.ledger import MOST_BREAKS, Ledger, Ticket
+
+
+def ledger_with(*trials, run="run", worker="a"):
+    ledger = Ledger("run", 100.0, lambda: 0.0)
+    for trial in trials:
+        ledger.add(Ticket(trial=trial, hyperparameters={}, seeds=(trial,), run=run, worker=worker))
+    return ledger
+
+
+def test_a_trial_is_held_only_by_whom_this_run_gave_it():
+    ledger = ledger_with(0)
+    assert ledger.held("a", 0) is not None
+    assert ledger.held("b", 0) is None
+    assert ledger.held("a", 1) is None
+    assert ledger_with(0, run="earlier").held("a", 0) is None
+
+
+def test_what_a_worker_claims_is_not_free_and_what_it_does_not_is():
+    ledger = ledger_with(0, 1, 2)
+    assert ledger.claim("a", (1, 7)) == [7]
+    assert [ticket.trial for ticket in ledger.free("b")] == [0, 2]
+    ledger.claim("a", (0, 1, 2))  # the reply arrived after all
+    assert ledger.free("b") == []
+
+
+def test_a_worker_gets_its_own_first():
+    ledger = ledger_with(0, 1)
+    ledger.add(Ticket(trial=2, hyperparameters={}, seeds=(2,), run="run", worker="b"))
+    ledger.claim("a", ())
+    ledger.claim("b", ())
+    assert [ticket.trial for ticket in ledger.free("b")] == [2, 0, 1]
+
+
+def test_attempts_count_over_runs_and_breaks_within_one():
+    ledger = ledger_with()
+    ticket = Ticket(trial=0, hyperparameters={}, seeds=(0,))
+    ledger.add(ticket)
+    for attempt in range(MOST_BREAKS + 1):
+        assert not ledger.broken(ticket)
+        ledger.give(ticket, "a")
+        assert (ticket.attempt, ticket.breaks) == (attempt, attempt)
+    assert ledger.broken(ticket)
+    resumed = Ledger("resumed", 100.0, lambda: 0.0)
+    resumed.add(ticket)
+    assert not resumed.broken(ticket)
+    resumed.give(ticket, "a")
+    assert (ticket.attempt, ticket.breaks) == (MOST_BREAKS + 1, 0)
+
+
+def test_beginning_anew_withdraws_the_decision_to_end():
+    ticket = Ticket(trial=0, hyperparameters={}, seeds=(0,), condemned=True, claimed=False)
+    ledger_with().give(ticket, "a")
+    assert ticket.claimed
+    assert not ticket.condemned
+
+
+def test_a_removed_trial_is_nobodys():
+    ledger = ledger_with(0, 1)
+    ledger.remove(0)
+    assert len(ledger) == 1
+    assert ledger.held("a", 0) is None
