@@ -204,9 +204,11 @@ class StudyOwner:
         trial_id = self._trial_id(final.trial)
         trial = self._storage.get_trial(trial_id)
         value = _last_value(trial)
-        # Complete without a number is as diverged as can be.
-        sound = final.outcome is not Outcome.COMPLETE or math.isfinite(value)
-        excess = self._excess(ticket, final.diverged if sound else len(ticket.seeds))
+        # Nothing is complete without a number or a seed that is left, whatever share is allowed.
+        seeds = len(ticket.seeds)
+        whole = math.isfinite(value) and final.diverged < seeds
+        sound = final.outcome is not Outcome.COMPLETE or whole
+        excess = self._excess(ticket, final.diverged if sound else seeds)
         if "diverged_share" not in trial.constraints:
             Trial(self._study, trial_id).set_constraint("diverged_share", excess)
         outcome = _judged(final.outcome, excess, sound)

@@ -91,6 +91,12 @@ class Worker:
         return reply.done
 
 
+@pytest.fixture(autouse=True)
+def _no_fsync(monkeypatch):
+    # It guards against power cuts, which no test makes, and would be most of their time.
+    monkeypatch.setattr("optuna.storages.journal._file.os.fsync", lambda _: None)
+
+
 @pytest.fixture
 def journal(tmp_path) -> Path:
     return tmp_path / "journal.log"
@@ -405,6 +411,8 @@ def finish(owner, outcome, diverged, value, worker="w"):
         (0.0, Outcome.PRUNED, 1, TrialState.PRUNED, Outcome.DIVERGED),
         (0.0, Outcome.DIVERGED, 2, TrialState.PRUNED, Outcome.DIVERGED),
         (1.0, Outcome.DIVERGED, 2, TrialState.PRUNED, Outcome.DIVERGED),
+        (1.0, Outcome.COMPLETE, 1, TrialState.COMPLETE, Outcome.COMPLETE),
+        (1.0, Outcome.COMPLETE, 2, TrialState.PRUNED, Outcome.DIVERGED),
         (0.0, Outcome.FAILED, 0, TrialState.FAIL, Outcome.FAILED),
     ],
 )
