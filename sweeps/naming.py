@@ -1,0 +1,76 @@
+"""Names of sweeps, which are names of directories under the storage."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+from gan_core.config import ConfigError
+from sweeps.mistakes import did_you_mean
+
+__all__ = ["CONFIG_NAME", "check_name", "choose_name", "find_sweep", "list_sweeps"]
+
+CONFIG_NAME = "sweep.toml"
+"""File in a sweep's directory that holds its resolved config."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+def check_name(name: str, key: str = "name") -> str:
+    """The name, if it can be one: it can neither leave the storage nor hide in it.
+
+    Raises:
+        ConfigError: anything but lower-case letters, digits, `.`, `_` and `-`.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            key,
+            name,
+            "must be 1 to 100 of a-z, 0-9, '.', '_', '-' and begin with a letter or digit",
+        )
+    return name
+
+
+def choose_name(storage: Path, wanted: str | None, dataset: str) -> str:
+    """The name of a new sweep. Creates nothing: whoever creates the directory holds the name.
+
+    Args:
+        storage: where sweeps lie; need not exist.
+        wanted: the user's choice, or None for the dataset's name with the next free suffix:
+            `digits`, `digits-2`, ...
+        dataset: the dataset's name.
+
+    Raises:
+        ConfigError: the wanted name cannot be one or exists.
+    """
+    if wanted is not None:
+        if _taken(storage / check_name(wanted)):
+            right = f"exists; `gansweep resume {storage / wanted}` goes on with it"
+            raise ConfigError("name", wanted, f"{right}, or extends it with --trials N")
+        return wanted
+    names = (dataset if n == 1 else f"{dataset}-{n}" for n in itertools.count(1))
+    return next(name for name in names if not _taken(storage / name))
+
+
+def find_sweep(given: str, storage: Path) -> Path:
+    """The directory of a sweep that is named, or given by its path.
+
+    Raises:
+        ConfigError: neither is a sweep.
+    """
+    for directory in (storage / given, Path(given).expanduser()):
+        if given and (directory / CONFIG_NAME).is_file():
+            return directory.absolute()
+    known = list_sweeps(storage)
+    right = f"in {storage}: {did_you_mean(given, known)}" if known else f"{storage} holds none"
+    raise ConfigError("SWEEP", given, f"there is no such sweep; {right}")
+
+
+def list_sweeps(storage: Path) -> list[str]:
+    """The names of the sweeps in a storage, sorted."""
+    return sorted(config.parent.name for config in storage.glob(f"*/{CONFIG_NAME}"))
+
+
+def _taken(path: Path) -> bool:
+    return path.exists() or path.is_symlink()

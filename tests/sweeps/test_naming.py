@@ -1,0 +1,69 @@
+"""Names of sweeps stay within the storage and never meet one that is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from gan_core.config import ConfigError
+from sweeps.naming import check_name, choose_name, find_sweep, list_sweeps
+
+
+@pytest.mark.parametrize("name", ["a", "0", "mnist-losses", "a.b_c-1", "a..b", "x" * 100])
+def test_a_plain_name_is_taken(name):
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../x", "/x", "a/b", "a\\b", ".x", "-x", "A", "a b", "a\n", "é", "x" * 101],
+)
+def test_a_name_that_could_leave_the_storage_is_refused(name):
+    with pytest.raises(ConfigError, match="must be 1 to 100 of a-z"):
+        check_name(name)
+
+
+def test_a_sweep_without_a_name_gets_the_next_free_one(tmp_path):
+    storage = tmp_path / "runs"
+    assert choose_name(storage, None, "digits") == "digits"
+    assert not storage.exists()
+    (storage / "digits").mkdir(parents=True)
+    (storage / "digits-2").touch()
+    assert choose_name(storage, None, "digits") == "digits-3"
+    assert choose_name(storage, None, "mnist") == "mnist"
+
+
+def test_a_name_that_exists_is_refused_with_the_way_to_resume(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        choose_name(tmp_path, "mine", "digits")
+    assert f"`gansweep resume {tmp_path / 'mine'}` goes on with it" in str(caught.value)
+    assert "--trials" in str(caught.value)
+
+
+def test_a_dangling_link_holds_its_name(tmp_path):
+    (tmp_path / "digits").symlink_to(tmp_path / "nowhere")
+    assert choose_name(tmp_path, None, "digits") == "digits-2"
+
+
+def test_a_sweep_is_found_by_name_and_by_path(tmp_path, monkeypatch):
+    sweep = tmp_path / "runs" / "digits"
+    sweep.mkdir(parents=True)
+    (sweep / "sweep.toml").touch()
+    (tmp_path / "runs" / "notes").mkdir()
+    monkeypatch.chdir(tmp_path / "runs")
+    assert find_sweep("digits", tmp_path / "runs") == sweep
+    assert find_sweep("digits", tmp_path / "elsewhere") == sweep
+    assert find_sweep(str(sweep), tmp_path / "elsewhere") == sweep
+    assert list_sweeps(tmp_path / "runs") == ["digits"]
+
+
+@pytest.mark.parametrize("given", ["", ".", "digit", "/"])
+def test_what_is_no_sweep_is_refused_naming_those_that_are(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="there is no such sweep; runs holds none"):
+        find_sweep(given, tmp_path.relative_to(tmp_path) / "runs")
+    sweep = tmp_path / "runs" / "digits"
+    sweep.mkdir(parents=True)
+    (sweep / "sweep.toml").touch()
+    with pytest.raises(ConfigError, match=r"there is no such sweep; in .*known: digits"):
+        find_sweep(given, tmp_path / "runs")
