@@ -1,0 +1,72 @@
+"""The search space: what Optuna is asked for, conditional on the loss that it chose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gan_core.config import GanConfig, LossVariant, applies
+from sweeps.config import SweepConfig
+from sweeps.domain import Choices, Domain, Range, Value
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+__all__ = ["Space"]
+
+
+class Space:
+    """Draws trials. A hyperparameter that a trial's loss does not have is never asked for.
+
+    So a hinge trial has no `label_smoothing`, and TPE with `group=True` models the smoothing on
+    the trials alone that have one, instead of on values that changed nothing.
+
+    Args:
+        config: of the sweep, whose `space` has been checked.
+    """
+
+    def __init__(self, config: SweepConfig) -> None:
+        self._domains: Mapping[str, Domain] = config.space
+
+    def suggest(self, trial: Trial) -> dict[str, Value]:
+        """The trial's hyperparameters, as `GanConfig(**hyperparameters, seed=...)` takes them.
+
+        What the space does not name is left out and takes `GanConfig`'s default.
+
+        Args:
+            trial: an Optuna trial; its parameters get the hyperparameters' names.
+        """
+        loss = GanConfig().loss
+        values: dict[str, Value] = {}
+        if "loss" in self._domains:
+            values["loss"] = _draw(trial, "loss", self._domains["loss"])
+            loss = LossVariant(str(values["loss"]))
+        for name, domain in self._domains.items():
+            if name != "loss" and applies(name, loss):
+                values[name] = _draw(trial, name, domain)
+        return values
+
+    @property
+    def largest_latent_dim(self) -> int:
+        """Length that every member's z is padded to."""
+        match self._domains.get("latent_dim", GanConfig().latent_dim):
+            case Range(high=high):
+                return int(high)
+            case Choices(choices=choices):
+                return max(int(choice) for choice in choices)
+            case fixed:
+                return int(fixed)
+
+
+def _draw(trial: Trial, name: str, domain: Domain) -> Value:
+    match domain:
+        case Choices(choices=choices):
+            drawn = trial.suggest_categorical(name, choices)
+            assert drawn is not None  # for the type checker: it knows None as a choice
+            return drawn
+        case Range(low=int(low), high=int(high), log=log, step=step):
+            return trial.suggest_int(name, low, high, step=step or 1, log=log)
+        case Range(low=low, high=high, log=log):
+            return trial.suggest_float(name, low, high, log=log)
+        case fixed:
+            return fixed
