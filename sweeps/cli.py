@@ -1,0 +1,266 @@
+"""The command line: reads arguments, answers mistakes in one line, leaves the work to others.
+
+Torch, ray, optuna and pandas are imported by the commands that need them, once all is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gan_core.config import ConfigError
+from sweeps.config import SweepConfig
+from sweeps.config_file import PRESETS, load_config, preset_text, to_toml
+from sweeps.import_path import pin_packages
+from sweeps.mistakes import SweepConfigError
+from sweeps.naming import CONFIG_NAME, choose_name, find_sweep, list_sweeps
+from sweeps.plan import Plan, plan, this_machine
+
+__all__ = ["app", "main"]
+
+DONE, OURS, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes."""
+
+# Typer carries click inside itself since 0.26 and has it beside itself before: this class is the
+# same in both.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="gansweep",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Sweep = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name, or its directory.")]
+Storage = Annotated[
+    str, typer.Option("--storage", metavar="DIR", help="Where SWEEP is looked for by name.")
+]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        argv: its arguments; those of the process by default.
+
+    Returns:
+        0 done, 2 the user's mistake, 130 interrupted. What is our fault is raised.
+    """
+    # A user's own `analysis.py` beside the config must not be taken for ours.
+    pin_packages()
+    try:
+        code = app(args=argv, prog_name="gansweep", standalone_mode=False)
+    except ConfigError as error:
+        return _refuse(f"{error}")
+    except _UsageError as error:
+        return _refuse(f"{_usage(error)}; see --help")
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    return code if isinstance(code, int) else DONE
+
+
+def _refuse(message: str) -> int:
+    typer.echo(f"gansweep: {' '.join(message.split())}", err=True)
+    return MISTAKE
+
+
+def _usage(error: Any) -> str:
+    return str(error.format_message()).rstrip(".")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"gansweep {version('gansweep')}")
+        except PackageNotFoundError:
+            typer.echo("gansweep, not installed: run from its source")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def gansweep(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    r"""Hyperparameter sweeps for GANs: many GANs trained at once in one worker.
+
+    \b
+    Begin with these:
+      gansweep run                        the six classic losses on small digits, no download
+      gansweep init                       write sweep.toml, a config that explains itself
+      gansweep run sweep.toml --dry-run   check it and show what would run
+      gansweep run sweep.toml             run it; Ctrl-C stops, `gansweep resume` goes on
+      gansweep status                     how far each sweep is
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def run(
+    config: Annotated[
+        Path | None,
+        typer.Argument(metavar="CONFIG", help="A TOML; without it, the preset digits."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a value. May be repeated."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", help="search.trials: how many to train.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the sweep's directory.")
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(metavar="DIR", help="The directory for sweeps.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the config and the plan; write nothing.")
+    ] = False,
+) -> int:
+    r"""Run a new sweep.
+
+    \b
+    gansweep run
+    gansweep run sweep.toml --trials 16 --name first-try
+    gansweep run --set space.lr_g=2e-4                            fix one
+    gansweep run --set space.latent_dim='{low=8, high=64}'        search one
+    gansweep run --set space.loss=hinge --set space.label_smoothing=
+
+    A VALUE is read as TOML; what is none is text, and no value at all removes the key. The dry
+    run prints a TOML that can be run itself.
+    """
+    options = {"search.trials": trials, "name": name, "storage": storage}
+    given = {key: value for key, value in options.items() if value is not None}
+    loaded = load_config(config, changes or (), options=given)
+    root = Path(loaded.storage).expanduser().absolute()
+    chosen = choose_name(root, loaded.name, loaded.data.dataset)
+    named = loaded.model_copy(update={"name": chosen})
+    planned = plan(named, this_machine(named.resources.device))
+    if dry_run:
+        typer.echo(f"{to_toml(named)}\n{_plan_table(named, planned)}")
+        return DONE
+    return _start(named, root / chosen, planned, resume=False)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="What to write.")] = Path(
+        CONFIG_NAME
+    ),
+    preset: Annotated[
+        str, typer.Option(metavar="|".join(PRESETS), help="Which config to begin with.")
+    ] = PRESETS[0],
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> int:
+    r"""Write a config that explains itself.
+
+    \b
+    gansweep init
+    gansweep init mnist.toml --preset mnist
+    """
+    text = preset_text(preset)
+    if path.exists() and not (force and path.is_file()):
+        right = "is there already: take another path" + ("" if force else ", or --force")
+        raise ConfigError("PATH", str(path), right)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError("PATH", str(path), f"cannot be written: {error.strerror}") from None
+    typer.echo(f"wrote {path}; `gansweep run {path} --dry-run` checks it")
+    return DONE
+
+
+@app.command()
+def resume(
+    sweep: Sweep,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", help="Extend the sweep to N trials in all.")
+    ] = None,
+    storage: Storage = "runs",
+) -> int:
+    r"""Go on with a sweep that was stopped, or extend one that is done.
+
+    \b
+    gansweep resume digits
+    gansweep resume runs/digits --trials 128
+    """
+    directory = find_sweep(sweep, Path(storage).expanduser())
+    config = _stored(directory)
+    if trials is not None:
+        if trials < config.search.trials:
+            right = f"must be >= {config.search.trials}, which the sweep has already"
+            raise SweepConfigError("search.trials", trials, right, "--trials")
+        config = _stored(directory, {"search.trials": trials}, check_files=True)
+    else:
+        config = _stored(directory, check_files=True)
+    planned = plan(config, this_machine(config.resources.device))
+    return _start(config, directory, planned, resume=True)
+
+
+@app.command()
+def status(
+    sweep: Annotated[
+        str | None, typer.Argument(metavar="SWEEP", help="A name or directory; without it, all.")
+    ] = None,
+    storage: Storage = "runs",
+) -> int:
+    r"""Show how far a sweep is and what is best so far, also while it runs.
+
+    \b
+    gansweep status
+    gansweep status runs/digits
+    """
+    root = Path(storage).expanduser()
+    names = list_sweeps(root) if sweep is None else [sweep]
+    if not names:
+        raise ConfigError("--storage", storage, "holds no sweep; `gansweep run` begins one")
+    for directory in (find_sweep(name, root) for name in names):
+        typer.echo(_status(directory))
+    return DONE
+
+
+def _status(directory: Path) -> str:
+    from analysis.load import load
+    from sweeps.summary import describe, summarise
+
+    config = _stored(directory)
+    return describe(directory.name, config, summarise(config, load(directory).trials))
+
+
+def _stored(
+    directory: Path, options: dict[str, Any] | None = None, *, check_files: bool = False
+) -> SweepConfig:
+    path = directory / CONFIG_NAME
+    return load_config(path, options=options, check_files=check_files)
+
+
+def _start(config: SweepConfig, directory: Path, planned: Plan, *, resume: bool) -> int:
+    from sweeps.runner import run as run_sweep
+
+    return run_sweep(config, directory=directory, plan=planned, resume=resume)
+
+
+def _plan_table(config: SweepConfig, planned: Plan) -> str:
+    """The plan as comments, so that the whole output of a dry run is TOML."""
+    memory = planned.estimated_bytes_per_worker
+    members = config.search.trials * config.train.seeds
+    rows = {
+        "device": planned.device,
+        "workers": f"{planned.workers} ({planned.threads_per_worker} thread each)",
+        "slots per worker": f"{planned.slots} members at once",
+        "trials in flight": f"{planned.max_in_flight} of {config.search.trials}",
+        "memory per worker": "unknown" if memory is None else f"about {memory / 2**30:.1f} GiB",
+        "G updates": f"at most {members * config.train.steps:,}",
+    }
+    return "\n".join(["# The plan", *(f"#   {key:<18} {value}" for key, value in rows.items())])
