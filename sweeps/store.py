@@ -1,0 +1,206 @@
+"""Writes a sweep's results: Parquet parts that a reader sees whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import operator
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.schema import CONTROL, HISTORY, SAMPLES, TRIALS
+
+__all__ = ["CONFIG_NAME", "StorageError", "Store", "TableName"]
+
+CONFIG_NAME = "sweep.toml"
+"""File in the sweep's directory that holds its resolved config."""
+
+_TEMPORARY = ".tmp"
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+class TableName(StrEnum):
+    """The tables of a sweep; each is a folder of parts."""
+
+    TRIALS = "trials"
+    HISTORY = "history"
+    SAMPLES = "samples"
+    CONTROL = "control"
+
+
+_SCHEMAS = {
+    TableName.TRIALS: TRIALS,
+    TableName.HISTORY: HISTORY,
+    TableName.SAMPLES: SAMPLES,
+    TableName.CONTROL: CONTROL,
+}
+
+
+class StorageError(Exception):
+    """The results cannot be written; the message is one line that names the path."""
+
+
+class Store:
+    """The directory of one sweep: `<table>/<part>.parquet` and `sweep.toml`.
+
+    Every file is written whole under a name that begins with a dot, which Parquet readers skip,
+    is synced, and only then renamed. So a reader at any moment, and after any crash, sees whole
+    rows alone; and when a write returns, its rows outlive a power cut. A part is made in memory
+    first: where there is no rename (object stores), `_put` is the one place to put it at once.
+
+    Any number of processes may write at a time, each to part names of its own.
+
+    Args:
+        directory: The sweep's own directory; made at the first write.
+
+    Raises:
+        StorageError: `directory` is a URI.
+    """
+
+    def __init__(self, directory: Path | str) -> None:
+        if "://" in str(directory):
+            raise StorageError(f"{directory}: is a URI; results are written to local directories")
+        self.directory = Path(directory)
+
+    def write(
+        self, table: TableName | str, rows: Sequence[Mapping[str, object]], part: str
+    ) -> None:
+        """Write one part of a table; no rows, no part.
+
+        Writing a part again replaces it, so a repeated write (a retry after a lost answer) does
+        not double its rows.
+
+        NaN and inf become null, in lists too: null is "no finite value here", and `status`,
+        `diverged_step` and `nonfinite_steps` say why. A null is skipped by every reader's mean
+        and minimum, an inf would swallow them, and a reader need not tell NaN from null.
+
+        Args:
+            table: Which table.
+            rows: Each a value for every column of the table, None for null.
+            part: Name of the part without suffix, unlike every other writer's: letters, digits
+                and `._-`, at most 200, beginning with a letter or digit.
+
+        Raises:
+            ValueError: The table is unknown, a row has not exactly the table's columns, a value
+                does not fit its column, or `part` cannot be a name.
+            StorageError: The part cannot be written; the table is as it was.
+        """
+        table = TableName(table)
+        if not _PART.fullmatch(part):
+            raise ValueError(
+                f"part = {part!r}: letters, digits and ._- only, at most 200, and the first a "
+                "letter or digit"
+            )
+        if not rows:
+            return
+        content = _encode(rows, _SCHEMAS[table], table)
+        _put(self.directory / table / f"{part}.parquet", content)
+
+    def write_config(self, text: str) -> None:
+        """Write the sweep's resolved config, `sweep.toml`, in place of what was there.
+
+        Raises:
+            StorageError: It cannot be written; what was there still is.
+        """
+        _put(self.directory / CONFIG_NAME, text.encode())
+
+    def clean(self) -> None:
+        """Remove what killed writers left half-written; call it before writers start.
+
+        Raises:
+            StorageError: A leftover cannot be removed.
+        """
+        for folder in (self.directory, *(self.directory / table for table in TableName)):
+            for leftover in folder.glob(f".*{_TEMPORARY}"):
+                with _storage_errors("remove", leftover):
+                    leftover.unlink(missing_ok=True)
+
+
+def _encode(
+    rows: Sequence[Mapping[str, object]], schema: pa.Schema, table: TableName
+) -> memoryview:
+    """The bytes of a Parquet file whose types come from the schema alone."""
+    for row in rows:
+        _check_columns(row, schema, table)
+    columns = [_column([row[field.name] for row in rows], field, table) for field in schema]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_arrays(columns, schema=schema), sink, compression="zstd")
+    return memoryview(sink.getvalue())
+
+
+def _check_columns(row: Mapping[str, object], schema: pa.Schema, table: TableName) -> None:
+    missing = [name for name in schema.names if name not in row]
+    unknown = [name for name in row if name not in schema.names]
+    if missing or unknown:
+        raise ValueError(
+            f"{table}: a row needs exactly the table's columns; "
+            f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
+        )
+
+
+def _column(values: list[Any], field: pa.Field, table: TableName) -> pa.Array:
+    # pyarrow would cut 1.5 to 1 in silence.
+    convert = _integer if pa.types.is_integer(field.type) else _finite
+    try:
+        return pa.array([convert(value) for value in values], field.type)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{table}.{field.name}: not {field.type}: {error}") from error
+
+
+def _integer(value: Any) -> int | None:
+    return None if value is None else operator.index(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
+        return value
+    return value if math.isfinite(value) else None
+
+
+def _put(path: Path, content: bytes | memoryview) -> None:
+    """Make `path` a file of `content`, at once and durably.
+
+    Raises:
+        StorageError: It cannot be; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+    with _storage_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _storage_errors(verb: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"cannot {verb} {path}: {error.strerror or error}") from error
