@@ -1,0 +1,197 @@
+"""Evidence on stability: gradients, D's saturation, decline of the samples, oscillation.
+
+`rungs`, members and the NaN policy are those of `analysis.window`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.collapse import histograms
+from analysis.schema import GRADIENT_SIGNALS
+from analysis.window import MEMBER, finite, last_evaluations, median
+
+__all__ = [
+    "d_loss_anchors",
+    "decline",
+    "discriminator",
+    "gradients",
+    "mode_changes",
+    "oscillation",
+    "saturation",
+]
+
+# D's loss where D cannot tell real from fake: 2 ln 2 for cross-entropies is smoothed below;
+# LSGAN with D = 1/2 on both (Mao et al. 2017, arXiv:1611.04076, eq. 9); hinge with logits 0
+# (Miyato et al. 2018, arXiv:1802.05957, eq. 16). A Wasserstein critic's loss has no scale.
+_EQUILIBRIUM = {"lsgan": 0.25, "hinge": 2.0}
+_CROSS_ENTROPY = ("minimax", "nonsaturating")
+
+
+def d_loss_anchors(trials: pd.DataFrame) -> pd.DataFrame:
+    """What D's loss is at equilibrium and where D separates perfectly.
+
+    Cross-entropy with real target t = 1 - s: at equilibrium D = t/2 everywhere, which costs
+    2 H(t/2) for the binary entropy H in nats (2 ln 2 at s = 0; Goodfellow et al. 2014,
+    arXiv:1406.2661, theorem 1); a D that separates perfectly still pays H(t), the entropy of its
+    target (Salimans et al. 2016, arXiv:1606.03498, sec. 3.4). So under smoothing a saturated D's
+    loss does not go to 0.
+
+    Args:
+        trials: `loss` and `label_smoothing` (null counts as 0).
+
+    Returns:
+        `d_loss_equilibrium`, `d_loss_floor` on its index; NaN for losses without a scale.
+    """
+    target = 1 - trials["label_smoothing"].astype("float64").fillna(0)
+    smoothed = trials["loss"].isin(_CROSS_ENTROPY)
+    equilibrium = trials["loss"].map(_EQUILIBRIUM).astype("float64")
+    floor = pd.Series(0.0, index=trials.index).where(equilibrium.notna())
+    return pd.DataFrame(
+        {
+            "d_loss_equilibrium": equilibrium.mask(smoothed, 2 * _binary_entropy(target / 2)),
+            "d_loss_floor": floor.mask(smoothed, _binary_entropy(target)),
+        }
+    )
+
+
+def _binary_entropy(p: pd.Series) -> pd.Series:
+    q = 1 - p
+    # 0 ln 0 is 0
+    return -(p * np.log(p.where(p > 0, 1)) + q * np.log(q.where(q > 0, 1)))
+
+
+def discriminator(rungs: pd.DataFrame) -> pd.DataFrame:
+    """At each rung, how far D is from perfect separation.
+
+    Args:
+        rungs: also with the columns of `d_loss_anchors`.
+
+    Returns:
+        On its index: `d_loss_excess`, the interval's mean loss above its floor; `d_accuracy`,
+        the lower of the mean accuracies on real and on fake, in [0, 1].
+    """
+    accuracies = rungs[["real_accuracy_mean", "fake_accuracy_mean"]]
+    return pd.DataFrame(
+        {
+            "d_loss_excess": rungs["d_loss_mean"] - rungs["d_loss_floor"],
+            "d_accuracy": accuracies.min(axis=1, skipna=False),
+        }
+    )
+
+
+def saturation(rungs: pd.DataFrame, inside: pd.Series, *, early_share: float) -> pd.DataFrame:
+    """D's separation in the window, and G's gradient there against its early one.
+
+    Args:
+        rungs: also with the columns of `discriminator`.
+        inside: the window.
+        early_share: the early part of training, as a share of the steps made.
+
+    Returns:
+        Per member `d_loss_excess`, `d_accuracy`, `grad_norm_g` (window medians of the rungs'
+        means) and `grad_norm_g_early`.
+    """
+    end = rungs.groupby(MEMBER)["step"].transform("max")
+    early = (rungs["rung"] == 1) | ((rungs["rung"] > 1) & (rungs["step"] <= early_share * end))
+    late = median(rungs, inside, ["d_loss_excess", "d_accuracy", "grad_norm_g_mean"])
+    late = late.rename(columns={"grad_norm_g_mean": "grad_norm_g"})
+    before = median(rungs, early, ["grad_norm_g_mean"])
+    return late.assign(grad_norm_g_early=before["grad_norm_g_mean"])
+
+
+def gradients(rungs: pd.DataFrame, inside: pd.Series) -> pd.DataFrame:
+    """Gradient norms in the window against the whole run's.
+
+    Returns:
+        Per member and signal `<signal>_above_100_share` (mean over the window), `<signal>_max`
+        (over the window) and `<signal>_run` (median of all rungs' means).
+    """
+    shares = [f"{signal}_above_100_share" for signal in GRADIENT_SIGNALS]
+    greatest = [f"{signal}_max" for signal in GRADIENT_SIGNALS]
+    run = median(rungs, rungs["rung"] > 0, [f"{signal}_mean" for signal in GRADIENT_SIGNALS])
+    rows = rungs[inside].groupby(MEMBER)
+    return pd.concat(
+        [
+            rows[shares].mean(),
+            rows[greatest].max(),
+            run.rename(columns=lambda name: name.replace("_mean", "_run")),
+        ],
+        axis=1,
+    )
+
+
+def decline(
+    rungs: pd.DataFrame, inside: pd.Series, *, real_frechet: float, evaluations: int
+) -> pd.DataFrame:
+    """The Frechet distance of the window and of the last evaluations against the best ever.
+
+    Args:
+        rungs: the history.
+        inside: the window.
+        real_frechet: what held-out real images score; no generator's best counts as better,
+            below it is luck. NaN where it is not known.
+        evaluations: how many of the last evaluations must all be bad.
+
+    Returns:
+        Per member `frechet_distance` (window median), `frechet_best`, `frechet_recent_least`
+        (least of the last evaluations; NaN unless all are finite) and `frechet_last`.
+    """
+    scores = finite(rungs[["frechet_distance"]])["frechet_distance"].where(rungs["rung"] > 0)
+    keys = [rungs[key] for key in MEMBER]
+    recent = scores.where(last_evaluations(rungs, evaluations)).groupby(keys)
+    last = scores.where(last_evaluations(rungs, 1)).groupby(keys)
+    best = scores.groupby(keys).min()
+    return pd.DataFrame(
+        {
+            "frechet_distance": median(rungs, inside, ["frechet_distance"])["frechet_distance"],
+            "frechet_best": best.mask(best < real_frechet, real_frechet),
+            "frechet_recent_least": recent.min().where(recent.count() == evaluations),
+            "frechet_last": last.max(),
+        }
+    )
+
+
+def mode_changes(rungs: pd.DataFrame) -> pd.DataFrame:
+    """Total variation between each rung's mode histogram and the one before it.
+
+    Two draws of n_1 and n_2 samples from the same shares p differ too: by a total variation of
+    about sum_c sqrt(2/pi p_c (1 - p_c) (1/n_1 + 1/n_2)) / 2, the mean absolute value of a
+    difference that is near normal. It is taken off in quadrature, sqrt(max(0, tv^2 - noise^2)),
+    which is right at both ends: 0 when nothing changed, tv when the change is much above noise.
+
+    Returns:
+        On the index of `rungs`: `mode_change`, `mode_change_noise`, both in [0, 1]; NaN at rungs
+        0 and 1 and where a histogram is null.
+    """
+    shares = histograms(rungs)
+    images = rungs["eval_images"].to_numpy(dtype="float64", na_value=np.nan)
+    change, noise = np.full((2, len(rungs)), np.nan)
+    if len(rungs) > 1 and shares.shape[1]:
+        before, after = shares[:-1], shares[1:]
+        p = (before + after) / 2
+        variance = p * (1 - p) * (1 / images[:-1] + 1 / images[1:])[:, None]
+        noise[1:] = np.sqrt(2 / np.pi * variance).sum(axis=1) / 2
+        change[1:] = np.abs(after - before).sum(axis=1) / 2
+    corrected = np.sqrt(np.maximum(change**2 - noise**2, 0))
+    result = pd.DataFrame({"mode_change": corrected, "mode_change_noise": noise}, index=rungs.index)
+    return result.where(rungs["rung"] > 1)
+
+
+def oscillation(rungs: pd.DataFrame, inside: pd.Series, *, evaluations: int) -> pd.DataFrame:
+    """How much the mode histogram changes from one evaluation to the next.
+
+    Args:
+        rungs: also with the columns of `mode_changes`.
+        inside: the changes to look at.
+        evaluations: with fewer evaluations than this the median is NaN.
+
+    Returns:
+        Per member `mode_change` and `mode_change_noise` (medians).
+    """
+    names = ["mode_change", "mode_change_noise"]
+    rows = rungs[inside].groupby(MEMBER)
+    # n evaluations make n - 1 changes
+    enough = rows["mode_change"].count() >= evaluations - 1
+    return median(rungs, inside, names).where(enough)

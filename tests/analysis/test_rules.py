@@ -1,0 +1,42 @@
+import dataclasses
+import re
+
+import pytest
+
+from analysis.evidence import gather
+from analysis.rules import Rule, Thresholds, Verdict, rules
+
+BOOK = rules(Thresholds())
+FIELDS = [field.name for field in dataclasses.fields(Thresholds)]
+
+
+def test_every_verdict_but_healthy_has_a_rule():
+    assert {rule.verdict for rule in BOOK} == set(Verdict) - {Verdict.HEALTHY}
+
+
+def test_names_are_unique():
+    assert len({rule.name for rule in BOOK}) == len(BOOK)
+
+
+@pytest.mark.parametrize("rule", BOOK, ids=lambda rule: rule.name)
+def test_a_rule_looks_at_numbers_that_are_gathered(rule: Rule, writer):
+    writer.members(writer.member())
+    writer.control()
+    evidence = gather(writer.load(), Thresholds())
+    wanted = {name for c in rule.conditions for name in (c.metric, c.control) if name}
+    assert wanted <= set(evidence.members.columns)
+    assert {f"{rule.span}_start", f"{rule.span}_end"} <= set(evidence.members.columns)
+    assert rule.rung_metric is None or rule.rung_metric in evidence.rungs
+
+
+@pytest.mark.parametrize("rule", BOOK, ids=lambda rule: rule.name)
+def test_a_rule_names_the_thresholds_that_move_it(rule: Rule):
+    for name in rule.source.split(", "):
+        assert name == "status" or name in FIELDS
+
+
+def test_every_threshold_gives_its_source():
+    source = re.compile(r"(?s)    (\w+): (?:float|int) = .+?\n    \"\"\"(.+?)\"\"\"")
+    with open(rules.__code__.co_filename) as file:
+        found = dict(source.findall(file.read()))
+    assert list(found) == FIELDS

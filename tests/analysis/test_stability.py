@@ -1,0 +1,155 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.stability import (
+    d_loss_anchors,
+    decline,
+    discriminator,
+    gradients,
+    mode_changes,
+    oscillation,
+    saturation,
+)
+
+LOSSES = ["minimax", "nonsaturating", "lsgan", "hinge", "wgan", "wgan-gp"]
+
+
+def anchors(loss, smoothing=None):
+    trials = pd.DataFrame({"loss": [loss], "label_smoothing": [smoothing]})
+    row = d_loss_anchors(trials).iloc[0]
+    return row["d_loss_equilibrium"], row["d_loss_floor"]
+
+
+def rungs(count, **columns):
+    """One member from rung 0 on, a step to a rung."""
+    rung = np.arange(count + 1)
+    frame = pd.DataFrame({"trial": 0, "seed": 0, "rung": rung, "step": rung})
+    return frame.assign(interval_steps=1, **columns)
+
+
+def draws(p, count, images, seed=0):
+    """Mode histograms of `images` samples at each rung."""
+    rng = np.random.default_rng(seed)
+    return [rng.multinomial(images, q) / images for q in np.broadcast_to(p, (count + 1, 10))]
+
+
+def test_equilibria_are_those_of_a_d_that_cannot_tell():
+    expected = [2 * np.log(2), 2 * np.log(2), 0.25, 2.0, np.nan, np.nan]
+    assert [anchors(loss)[0] for loss in LOSSES] == pytest.approx(expected, nan_ok=True)
+
+
+def test_smoothing_moves_both_equilibrium_and_floor():
+    # -0.9 ln 0.45 - 0.1 ln 0.55 - ln 0.55, and the entropy of (0.9, 0.1)
+    assert anchors("nonsaturating", 0.1) == pytest.approx((1.376278, 0.325083), abs=1e-6)
+    assert anchors("minimax", 0.0) == pytest.approx((2 * np.log(2), 0.0))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.05, 0.1, 0.3])
+def test_the_anchors_are_minima_of_the_loss_itself(smoothing):
+    t = 1 - smoothing
+    d = np.linspace(1e-6, 1 - 1e-6, 200_001)
+    real = -t * np.log(d) - smoothing * np.log(1 - d)
+    equilibrium, floor = anchors("nonsaturating", smoothing)
+    # One D for both, real and fake being the same; and one for each, fake's going to 0. The grid
+    # is 5e-6 fine and the loss is flat at its minimum; the edge cuts 1e-6 off.
+    assert (real - np.log(1 - d)).min() == pytest.approx(equilibrium, abs=1e-8)
+    assert real.min() == pytest.approx(floor, abs=2e-6)
+
+
+def test_d_accuracy_is_the_lower_of_both_and_nan_where_one_is_missing():
+    frame = pd.DataFrame(
+        {
+            "real_accuracy_mean": [0.9, 0.7, np.nan],
+            "fake_accuracy_mean": [0.8, 1.0, 1.0],
+            "d_loss_mean": [0.5, np.nan, 1.0],
+            "d_loss_floor": 0.3,
+        }
+    )
+    found = discriminator(frame)
+    np.testing.assert_allclose(found["d_accuracy"], [0.8, 0.7, np.nan])
+    np.testing.assert_allclose(found["d_loss_excess"], [0.2, np.nan, 0.7])
+
+
+def test_saturation_compares_the_windows_gradient_with_the_early_one():
+    frame = rungs(10, d_loss_excess=0.1, d_accuracy=1.0)
+    frame["grad_norm_g_mean"] = [np.nan, 8, 6, 5, 5, 5, 5, 5, 1, 2, 3]
+    found = saturation(frame, frame["rung"] >= 8, early_share=0.2).iloc[0]
+    assert found["grad_norm_g"] == 2
+    assert found["grad_norm_g_early"] == 7
+    assert found[["d_loss_excess", "d_accuracy"]].tolist() == [0.1, 1.0]
+
+
+def test_gradients_of_the_window_are_held_against_the_whole_run():
+    frame = rungs(4)
+    for signal in ("grad_norm_d", "grad_norm_g"):
+        frame[f"{signal}_mean"] = [np.nan, 1, 2, 3, 100]
+        frame[f"{signal}_max"] = [np.nan, 999, 4, 5, 700]
+        frame[f"{signal}_above_100_share"] = [np.nan, 0, 0, 0, 0.5]
+    found = gradients(frame, frame["rung"] >= 3).iloc[0]
+    assert found["grad_norm_g_run"] == 2.5
+    assert found["grad_norm_g_max"] == 700
+    assert found["grad_norm_d_above_100_share"] == 0.25
+
+
+def test_decline_is_from_the_best_that_is_not_better_than_real_images():
+    frame = rungs(6, frechet_distance=[0.01, 9, 0.2, 5, 8, 7, 6])
+    found = decline(frame, frame["rung"] >= 4, real_frechet=0.6, evaluations=3).iloc[0]
+    assert found.to_dict() == {
+        "frechet_distance": 7,
+        "frechet_best": 0.6,
+        "frechet_recent_least": 6,
+        "frechet_last": 6,
+    }
+    unknown = decline(frame, frame["rung"] >= 4, real_frechet=np.nan, evaluations=3)
+    assert unknown["frechet_best"].item() == 0.2
+
+
+@pytest.mark.parametrize("unmeasured", [np.nan, np.inf])
+def test_a_decline_is_not_judged_by_evaluations_that_were_not_finite(unmeasured):
+    frame = rungs(6, frechet_distance=[9, 9, 1, 5, 8, unmeasured, 6])
+    found = decline(frame, frame["rung"] >= 4, real_frechet=0.6, evaluations=3).iloc[0]
+    assert np.isnan(found["frechet_recent_least"])
+    assert found["frechet_distance"] == 7
+
+
+@pytest.mark.parametrize("images", [50, 200, 1000])
+def test_sampling_alone_is_no_change_of_modes(images):
+    frame = rungs(400, mode_histogram=draws(np.full(10, 0.1), 400, images), eval_images=images)
+    shares = np.stack(frame["mode_histogram"].tolist())
+    raw = np.abs(np.diff(shares[1:], axis=0)).sum(1).mean() / 2
+    found = mode_changes(frame)
+    # The normal approximation is within 2% at 5 expected samples to a class; 400 draws give 2%.
+    assert found["mode_change_noise"].mean() == pytest.approx(raw, rel=0.05)
+    # Half of the draws are above their mean, but hardly.
+    assert found["mode_change"].median() < 0.3 * raw
+
+
+def test_a_true_change_is_measured_in_spite_of_the_noise():
+    p = np.array([[0.2] * 5 + [0] * 5, [0.1] * 10])[np.arange(41) % 2]
+    frame = rungs(40, mode_histogram=draws(p, 40, 300), eval_images=300)
+    assert mode_changes(frame)["mode_change"].median() == pytest.approx(0.5, abs=0.03)
+
+
+def test_total_variation_is_1_for_modes_that_swap_and_symmetric():
+    one, other = np.eye(10)[0], np.eye(10)[7]
+    frame = rungs(3, mode_histogram=[one, one, other, one], eval_images=10**9)
+    found = mode_changes(frame)["mode_change"]
+    np.testing.assert_allclose(found, [np.nan, np.nan, 1, 1], atol=1e-4)
+
+
+def test_changes_are_within_a_member_and_null_histograms_give_none():
+    one, other = np.eye(10)[0], np.eye(10)[7]
+    first = rungs(2, mode_histogram=[one] * 3, eval_images=100)
+    second = rungs(3, mode_histogram=[other, other, None, other], eval_images=100)
+    frame = pd.concat([first, second.assign(trial=1)], ignore_index=True)
+    found = mode_changes(frame)["mode_change"].tolist()
+    assert found == pytest.approx([np.nan, np.nan, 0, np.nan, np.nan, np.nan, np.nan], nan_ok=True)
+
+
+def test_oscillation_needs_as_many_evaluations_as_asked_for():
+    frame = rungs(12, mode_change=0.4, mode_change_noise=0.1)
+    for changes, expected in ((9, 0.4), (8, np.nan)):
+        inside = frame["rung"] > 12 - changes
+        found = oscillation(frame, inside, evaluations=10)["mode_change"]
+        assert found.item() == pytest.approx(expected, nan_ok=True)
