@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from gan_core.config import ConfigError
 from sweeps.config import SweepConfig
@@ -246,9 +247,10 @@ def _stored(
 
 
 def _start(config: SweepConfig, directory: Path, planned: Plan, *, resume: bool) -> int:
-    from sweeps.runner import run as run_sweep
+    from sweeps.runner import launch
 
-    return run_sweep(config, directory=directory, plan=planned, resume=resume)
+    status = launch(config, directory=directory, plan=planned, resume=resume, console=Console())
+    return INTERRUPTED if status.stopping else DONE
 
 
 def _plan_table(config: SweepConfig, planned: Plan) -> str:

@@ -50,6 +50,8 @@ class Plan:
     """Members per worker, in whole trials."""
     device: str
     """"cpu" or "cuda"."""
+    gpus: int
+    """Devices that the workers share; 0 on the CPU."""
     max_in_flight: int
     """Trials begun and not ended, over all workers."""
     threads_per_worker: int = 1
@@ -88,6 +90,7 @@ def plan(config: SweepConfig, machine: Machine) -> Plan:
         workers=workers,
         slots=slots,
         device=device,
+        gpus=machine.cuda_devices if device == "cuda" else 0,
         max_in_flight=min(in_flight, workers * (slots // settings.seeds)),
         estimated_bytes_per_worker=None if member is None else _WORKER_BYTES + slots * member,
     )

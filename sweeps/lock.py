@@ -1,0 +1,50 @@
+"""One driver to a sweep: two owners of one study would tear its journal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from gan_core.config import ConfigError
+
+__all__ = ["SweepLock"]
+
+_NAME = ".lock"
+
+
+class SweepLock:
+    """Held by the process that runs a sweep; the system frees it however the process ends.
+
+    Args:
+        directory: the sweep's own.
+
+    Raises:
+        ConfigError: on entering, if another process runs the sweep.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __enter__(self) -> Self:
+        self._file = os.open(self._directory / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._file, 32).decode() or "another"
+            os.close(self._file)
+            right = f"is being run by process {holder.strip()}: stop that first, or wait"
+            raise ConfigError("SWEEP", self._directory.name, right) from None
+        os.truncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.close(self._file)

@@ -1,0 +1,157 @@
+"""Runs a sweep on this machine: its directory, its Ray, its display, its stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from gan_core.config import ConfigError
+from sweeps.config import SweepConfig
+from sweeps.config_file import to_toml
+from sweeps.embedded import embedded_ray
+from sweeps.import_path import append_user_directory
+from sweeps.lock import SweepLock
+from sweeps.plan import Plan
+from sweeps.progress import Display
+from sweeps.protocol import StudyStatus
+from sweeps.store import StorageError, Store
+from sweeps.versions import versions
+
+if TYPE_CHECKING:
+    from sweeps.fleet import Fleet
+
+__all__ = ["launch"]
+
+LOGS_NAME = "logs"
+
+_POLL_S = 0.5
+_GRACE_S = 10.0  # for workers to reach a rung after Ctrl-C; what they lose then is trained again
+
+
+def launch(
+    config: SweepConfig, *, directory: Path, plan: Plan, resume: bool, console: Console
+) -> StudyStatus:
+    """Runs a sweep on this machine until it is done or interrupted.
+
+    Args:
+        config: of the sweep.
+        directory: the sweep's own; made unless resumed.
+        plan: how the machine is used.
+        resume: whether to go on with what is there.
+        console: where progress is shown.
+
+    Returns:
+        Where the sweep stands at the end; `stopping` tells that it was interrupted (Ctrl-C or
+        SIGTERM), and whatever ended before is kept.
+
+    Raises:
+        ConfigError: the directory exists, or is being run by somebody else.
+        StorageError: results cannot be written.
+        SweepError: workers broke again and again.
+    """
+    store = _open(config, directory, resume=resume)
+    append_user_directory()
+    logs = directory / LOGS_NAME
+    with (
+        SweepLock(directory),
+        _terminated_like_interrupted(),
+        embedded_ray(cpus=plan.workers, gpus=plan.gpus, log_dir=logs),
+    ):
+        # Ray reads some of its environment, which embedded_ray sets, when it is imported.
+        from sweeps.fleet import Fleet
+
+        store.clean()
+        fleet = Fleet(config, plan, directory, logs)
+        with Display(config.search.trials, console, objective=config.search.objective) as display:
+            return _watch(fleet, display, console)
+
+
+def _open(config: SweepConfig, directory: Path, *, resume: bool) -> Store:
+    store = Store(directory)
+    try:
+        if not resume:
+            directory.mkdir(parents=True)
+        comment = "\n".join(f"{package} {number}" for package, number in versions().items())
+        store.write_config(to_toml(config, comment=comment))
+    except FileExistsError:
+        right = f"exists; `gansweep resume {directory}` goes on with it"
+        raise ConfigError("name", directory.name, right) from None
+    except OSError as error:
+        raise StorageError(f"{directory}: cannot be made: {error.strerror}") from None
+    return store
+
+
+def _watch(fleet: Fleet, display: Display, console: Console) -> StudyStatus:
+    try:
+        while fleet.is_running():
+            display.update(fleet.status())
+            fleet.wait(_POLL_S)
+        status = fleet.status()
+        display.update(status)
+    except KeyboardInterrupt:
+        console.print("Stopping at the next rung; Ctrl-C again does not wait for it.")
+        with contextlib.suppress(KeyboardInterrupt):
+            fleet.request_stop()
+            fleet.wait(_GRACE_S)
+        return fleet.status()
+    if not status.done:
+        raise fleet.failure()
+    return status
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Lets SIGTERM, which schedulers send, stop as cleanly as Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _open(config: SweepConfig, directory: Path, *, resume: bool) -> Store:
+    store = Store(directory)
+    try:
+        if not resume:
+            directory.mkdir(parents=True)
+        comment = "\n".join(f"{package} {number}" for package, number in versions().items())
+        store.write_config(to_toml(config, comment=comment))
+    except FileExistsError:
+        right = f"exists; `gansweep resume {directory}` goes on with it"
+        raise ConfigError("name", directory.name, right) from None
+    except OSError as error:
+        raise StorageError(f"{directory}: cannot be made: {error.strerror}") from None
+    return store
+
+
+def _watch(fleet: Fleet, display: Display, console: Console) -> StudyStatus:
+    try:
+        while fleet.is_running():
+            display.update(fleet.status())
+            fleet.wait(_POLL_S)
+        status = fleet.status()
+        display.update(status)
+    except KeyboardInterrupt:
+        console.print("Stopping at the next rung; Ctrl-C again does not wait for it.")
+        with contextlib.suppress(KeyboardInterrupt):
+            fleet.request_stop()
+            fleet.wait(_GRACE_S)
+        return fleet.status()
+    if not status.done:
+        raise fleet.failure()
+    return status
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Lets SIGTERM, which schedulers send, stop as cleanly as Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

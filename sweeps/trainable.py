@@ -1,0 +1,174 @@
+"""The Ray Tune Trainables: a worker with a cohort, and one configuration for any Tuner."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+
+from gan_core import checkpoint as cohort_file
+from gan_core.cohort import Cohort
+from gan_core.config import GanConfig
+from gan_core.data import load_dataset
+from gan_core.loop import run_interval
+from gan_core.metrics.evaluate import Evaluator
+from sweeps.config import SweepConfig
+from sweeps.objective import trial_value
+from sweeps.store import Store
+from sweeps.worker import Worker, cohort_config
+
+__all__ = ["CohortTrainable", "GanTrainable"]
+
+_HEARTBEAT_S = 20.0
+_COHORT_NAME = "cohort.safetensors"
+_IDLE_S = 0.5  # between two askings of a worker for which there is nothing to do
+
+
+class CohortTrainable(tune.Trainable):
+    """One Tune trial is one worker: it holds a device and trains what the study's owner gives it.
+
+    Tune's config holds only `worker`, the worker's number. The result of a step has aggregates;
+    what the members did is in the Parquet.
+    """
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        sweep: SweepConfig | None = None,
+        directory: Path | None = None,
+        owner: Any = None,
+        slots: int = 1,
+        device: str = "cpu",
+        threads: int = 1,
+    ) -> None:
+        """Makes the worker; called by Tune, again after each restart.
+
+        Args:
+            config: `{"worker": number}`.
+            sweep: its config.
+            directory: the sweep's own.
+            owner: handle of the actor that owns the study.
+            slots: members at a time.
+            device: "cpu" or "cuda".
+            threads: of torch.
+        """
+        if sweep is None or directory is None:
+            raise ValueError("sweep and directory are given through tune.with_parameters")
+        torch.set_num_threads(threads)
+        name = f"worker-{config['worker']}"
+        self._worker = Worker(
+            sweep,
+            name=name,
+            slots=slots,
+            device=device,
+            exchange=functools.partial(_exchange, owner, name),
+            store=Store(directory),
+        )
+        if config["worker"] == 0:
+            self._worker.write_control()
+        self._stopped = threading.Event()
+        threading.Thread(target=self._beat, args=(owner, name), daemon=True).start()
+
+    def step(self) -> dict[str, Any]:
+        """One interval of the cohort, and what follows at its rung."""
+        advance = self._worker.advance()
+        if not advance.members and not advance.done:
+            time.sleep(_IDLE_S)
+        return {
+            "members": advance.members,
+            "member_steps": advance.member_steps,
+            "ended_trials": advance.ended,
+            "done": advance.done,
+        }
+
+    def cleanup(self) -> None:
+        """Ends the heartbeat."""
+        self._stopped.set()
+
+    def _beat(self, owner: Any, name: str) -> None:
+        while not self._stopped.wait(_HEARTBEAT_S):
+            owner.heartbeat.remote(name)
+
+
+def _exchange(owner: Any, name: str, **message: Any) -> Any:
+    return ray.get(owner.exchange.remote(name, **message))
+
+
+class GanTrainable(tune.Trainable):
+    """One Tune trial is one configuration, its seeds trained fused: for a Tuner of one's own.
+
+    Tune's config holds hyperparameters, fields of `gan_core.config.GanConfig`; one that the
+    trial's loss does not have is left out by a conditional space. Everything else comes from the
+    sweep's config: `tune.with_parameters(GanTrainable, sweep=SweepConfig(...))`.
+
+    Each result has the objective (under its metric's name, over all seeds, a diverged one counted
+    as untrained, so finite), the means of the other metrics over the seeds that have them,
+    `steps`, `diverged_share` and `done`. Checkpoints hold all that a trial is, so it can be paused.
+    """
+
+    def setup(self, config: dict[str, Any], sweep: SweepConfig | None = None) -> None:
+        """Makes the members; called by Tune.
+
+        Raises:
+            ConfigError: a hyperparameter that `GanConfig` refuses.
+            ValueError: no `sweep` was given.
+        """
+        if sweep is None:
+            raise ValueError("use tune.with_parameters(GanTrainable, sweep=SweepConfig(...))")
+        self._sweep = sweep
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        if self._device == "cpu":
+            torch.set_num_threads(1)
+        data = sweep.data
+        self._dataset = load_dataset(
+            data.dataset, root=data.root, download=data.download, device=self._device
+        )
+        self._evaluator = Evaluator(self._dataset, sweep.train.eval_images)
+        self._cohort = Cohort(
+            cohort_config(sweep),
+            self._dataset.sample_shape,
+            slots=sweep.train.seeds,
+            device=self._device,
+        )
+        first = sweep.search.seed * 1_000_000
+        seeds = range(first, first + sweep.train.seeds)
+        self._cohort.admit([GanConfig(**config, seed=seed) for seed in seeds])
+        self._untrained = self._measure()[sweep.search.objective]
+
+    def step(self) -> dict[str, Any]:
+        """One interval of `train.eval_every` steps."""
+        records = run_interval(self._cohort, self._dataset, self._sweep.train.eval_every)
+        diverged = [record.diverged_step is not None for record in records]
+        metrics = self._measure()
+        objective = self._sweep.search.objective
+        means = {
+            name: sum(sound) / len(sound)
+            for name, values in metrics.items()
+            if (sound := [v for v, gone in zip(values, diverged, strict=True) if not gone])
+        }
+        steps = (self.iteration + 1) * self._sweep.train.eval_every
+        return means | {
+            objective: trial_value(metrics[objective], diverged, self._untrained),
+            "steps": steps,
+            "diverged_share": sum(diverged) / len(diverged),
+            "done": steps >= self._sweep.train.steps or all(diverged),
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Keeps the cohort."""
+        cohort_file.save(self._cohort, Path(checkpoint_dir) / _COHORT_NAME)
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Takes the cohort up again; `checkpoint` is the directory."""
+        self._cohort = cohort_file.load(Path(checkpoint) / _COHORT_NAME, device=self._device)
+
+    def _measure(self) -> dict[str, list[float]]:
+        """Each metric of each seed, in the order of the slots."""
+        samples = self._cohort.generate(self._cohort.members, self._evaluator.eval_images)
+        return {name: value.tolist() for name, value in self._evaluator(samples).values.items()}

@@ -1,0 +1,356 @@
+"""One worker: a cohort in lockstep, judged, stored and refilled at every rung.
+
+Knows nothing of Ray: it is given a way to the owner of the study and a store, so that a test, a
+Tune trial or a loop of one's own can drive it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gan_core.cohort import Cohort, Member
+from gan_core.config import CohortConfig, GanConfig
+from gan_core.data import load_dataset
+from gan_core.loop import IntervalRecord, run_interval
+from gan_core.metrics.evaluate import Evaluator
+from gan_core.samples import grid_png
+from sweeps.config import SweepConfig
+from sweeps.objective import trial_value
+from sweeps.protocol import Assignment, Final, Outcome, Reply, RungReport
+from sweeps.rows import Context, Progress, control_row, history_row, sample_row, trial_row
+from sweeps.space import Space
+from sweeps.store import Store
+
+__all__ = ["Advance", "Exchange", "Worker", "cohort_config"]
+
+_GRID_IMAGES = 64
+
+
+class Exchange(Protocol):
+    """The way to `sweeps.study.StudyOwner.exchange`, the worker's name filled in."""
+
+    def __call__(
+        self,
+        held: Sequence[int],
+        reports: Sequence[RungReport],
+        finals: Sequence[Final],
+        want: int,
+        member_steps: int,
+    ) -> Reply:
+        """Reports and asks."""
+        ...
+
+
+@dataclass(frozen=True)
+class Advance:
+    """What one call of `Worker.advance` came to."""
+
+    members: int
+    """In training now."""
+    member_steps: int
+    """G updates over all members since the worker began."""
+    ended: int
+    """Trials that ended since the worker began."""
+    done: bool
+    """Nothing is left for any worker, or the user asked to stop."""
+
+
+@dataclass(eq=False)
+class _Held:
+    """A trial in training: its seeds were admitted together and end together."""
+
+    assignment: Assignment
+    seeds: list[tuple[Progress, Member]]
+    admitted: float
+    value: float | None = None
+    """The objective over the seeds at the last rung."""
+
+    @property
+    def diverged(self) -> int:
+        return sum(seed.diverged for seed, _ in self.seeds)
+
+
+class Worker:
+    """Trains what the owner of the study gives it.
+
+    Args:
+        config: of the sweep.
+        name: unlike any other worker's of the sweep.
+        slots: members at a time.
+        device: "cpu" or "cuda".
+        exchange: the way to the owner of the study.
+        store: where rows go.
+    """
+
+    def __init__(
+        self,
+        config: SweepConfig,
+        *,
+        name: str,
+        slots: int,
+        device: str,
+        exchange: Exchange,
+        store: Store,
+    ) -> None:
+        self._config, self._exchange, self._store = config, exchange, store
+        self._dataset = load_dataset(
+            config.data.dataset,
+            root=config.data.root,
+            download=config.data.download,
+            device=device,
+        )
+        self._evaluator = Evaluator(self._dataset, config.train.eval_images)
+        self._cohort = Cohort(
+            cohort_config(config), self._dataset.sample_shape, slots=slots, device=device
+        )
+        self._context = Context(
+            sweep=store.directory.name,
+            worker=name,
+            device=device,
+            dataset=config.data.dataset,
+            architecture=config.model.architecture,
+            eval_images=self._evaluator.eval_images,
+        )
+        # Parts of a worker that is started again must not take the names of its former ones.
+        self._prefix = f"{name}-{secrets.token_hex(4)}"
+        self._parts = 0
+        self._held: dict[int, _Held] = {}
+        self._finals: list[Final] = []
+        self._member_steps = 0
+        self._ended = 0
+
+    def advance(self) -> Advance:
+        """Trains one interval and meets the rung: measures, stores, exchanges, refills.
+
+        With nothing to train it only asks for work.
+
+        Raises:
+            StorageError: rows cannot be written; nothing was told that is not stored.
+        """
+        records = run_interval(self._cohort, self._dataset, self._config.train.eval_every)
+        self._member_steps += sum(int(r.statistics["interval_steps"]) for r in records)
+        self._measure({record.member: record for record in records})
+        reports = self._reports()
+        for held in list(self._held.values()):
+            if all(seed.diverged or self._is_trained(seed) for seed, _ in held.seeds):
+                self._end(held, Outcome.COMPLETE)
+            else:
+                self._release([member for seed, member in held.seeds if seed.diverged])
+        while True:
+            reply = self._talk(reports)
+            self._admit(reply.refills)
+            if not self._settle(reply):
+                break
+            reports = []
+        return Advance(
+            members=len(self._cohort.members),
+            member_steps=self._member_steps,
+            ended=self._ended,
+            done=reply.done or reply.stop,
+        )
+
+    def write_control(self) -> None:
+        """Stores what held-out real images and an untrained generator score."""
+        config = GanConfig(latent_dim=self._cohort.config.latent_dim)
+        fresh = Cohort(
+            self._cohort.config, self._dataset.sample_shape, slots=1, device=self._context.device
+        )
+        samples = fresh.generate(fresh.admit([config]), self._evaluator.eval_images)
+        kinds = {"real": self._evaluator.real, "untrained": self._evaluator(samples)}
+        rows = [
+            control_row(
+                self._context,
+                kind,
+                {name: value.item() for name, value in evaluation.values.items()},
+                evaluation.histogram[0].tolist(),
+                extractor=self._evaluator.extractor.hash,
+                classes=self._evaluator.classes,
+            )
+            for kind, evaluation in kinds.items()
+        ]
+        self._store.write("control", rows, "control")
+
+    # --- at a rung
+
+    def _measure(self, records: dict[Member, IntervalRecord]) -> None:
+        """Judges the members that trained, and stores their history."""
+        trained = [
+            (held, seed, member)
+            for held in self._held.values()
+            for seed, member in held.seeds
+            if member in records
+        ]
+        for _, seed, member in trained:
+            seed.step = records[member].step
+            seed.diverged_step = records[member].diverged_step
+            seed.rung += 1
+        self._judge([(seed, member) for _, seed, member in trained])
+        self._write_history(
+            history_row(self._context, seed, records[member].statistics, _since(held.admitted))
+            for held, seed, member in trained
+        )
+
+    def _judge(self, seeds: Sequence[tuple[Progress, Member]]) -> None:
+        if not seeds:
+            return
+        members = [member for _, member in seeds]
+        samples = self._cohort.generate(members, self._evaluator.eval_images)
+        evaluation = self._evaluator(samples)
+        columns = {name: value.tolist() for name, value in evaluation.values.items()}
+        for index, (seed, _) in enumerate(seeds):
+            metrics = {name: column[index] for name, column in columns.items()}
+            seed.judged(metrics, evaluation.histogram[index].tolist())
+
+    def _reports(self) -> list[RungReport]:
+        objective, every = self._config.search.objective, self._config.train.eval_every
+        reports = []
+        for trial, held in self._held.items():
+            seeds = [seed for seed, _ in held.seeds]
+            held.value = trial_value(
+                [seed.metrics[objective] for seed in seeds],
+                [seed.diverged for seed in seeds],
+                [seed.untrained[objective] for seed in seeds],
+            )
+            # A dead seed stands where it fell and counts at every later rung of the trial.
+            step = max(seed.rung for seed in seeds) * every
+            reports.append(RungReport(trial, step, held.value, held.diverged))
+        return reports
+
+    def _is_trained(self, seed: Progress) -> bool:
+        return seed.step >= self._config.train.steps
+
+    # --- the ends of trials
+
+    def _end(self, held: _Held, outcome: Outcome) -> None:
+        """Stores a trial's members, frees their slots, and keeps its end to be told."""
+        self._release([member for _, member in held.seeds])
+        rows = [
+            trial_row(
+                self._context,
+                seed,
+                self._status(seed, outcome),
+                objective=self._config.search.objective,
+                trial_objective=held.value,
+                seconds=_since(held.admitted),
+            )
+            for seed, _ in held.seeds
+        ]
+        self._store.write("trials", rows, self._part())
+        self._forget(held.assignment.trial, outcome, held.diverged)
+        del self._held[held.assignment.trial]
+
+    def _give_up(self, assignment: Assignment) -> None:
+        """Stores a trial that broke its worker again and again; it is not begun another time."""
+        rows = [
+            trial_row(
+                self._context,
+                self._fresh(assignment, seed),
+                Outcome.FAILED,
+                objective=self._config.search.objective,
+                error=f"its worker died {assignment.attempt} times while it trained",
+            )
+            for seed in assignment.seeds
+        ]
+        self._store.write("trials", rows, self._part())
+        self._forget(assignment.trial, Outcome.FAILED, 0)
+
+    def _forget(self, trial: int, outcome: Outcome, diverged: int) -> None:
+        self._finals.append(Final(trial, outcome, diverged))
+        self._ended += 1
+
+    @staticmethod
+    def _status(seed: Progress, outcome: Outcome) -> str:
+        return Outcome.DIVERGED if seed.diverged else outcome
+
+    def _release(self, members: Sequence[Member]) -> None:
+        """Stores a grid of samples of each and frees their slots, if they still have them."""
+        standing = [member for member in members if member in self._cohort.members]
+        if not standing:
+            return
+        seeds = {member: s for held in self._held.values() for s, member in held.seeds}
+        samples = self._cohort.generate(standing, _GRID_IMAGES)
+        rows = [
+            sample_row(self._context, seeds[member], grid_png(images))
+            for member, images in zip(standing, samples, strict=True)
+        ]
+        self._store.write("samples", rows, self._part())
+        self._cohort.evict(standing)
+
+    # --- the owner of the study
+
+    def _talk(self, reports: Sequence[RungReport]) -> Reply:
+        free = self._cohort.slots - len(self._cohort.members)
+        reply = self._exchange(
+            held=tuple(self._held),
+            reports=reports,
+            finals=tuple(self._finals),
+            want=free // self._config.train.seeds,
+            member_steps=self._member_steps,
+        )
+        self._finals.clear()
+        return reply
+
+    def _settle(self, reply: Reply) -> bool:
+        """Does what the reply asks for; returns whether there is something to tell of it."""
+        for trial in reply.dropped:
+            self._cohort.evict(
+                [m for _, m in self._held.pop(trial).seeds if m in self._cohort.members]
+            )
+        for trial in reply.prune:
+            self._end(self._held[trial], Outcome.PRUNED)
+        for assignment in reply.lost:
+            self._give_up(assignment)
+        return bool(reply.dropped or self._finals)
+
+    def _admit(self, assignments: Sequence[Assignment]) -> None:
+        """Takes trials into free slots and judges them before their first step."""
+        entered = []
+        for assignment in assignments:
+            configs = [GanConfig(**assignment.hyperparameters, seed=s) for s in assignment.seeds]
+            members = self._cohort.admit(configs)
+            seeds = [(self._fresh(assignment, member.config.seed), member) for member in members]
+            self._held[assignment.trial] = _Held(assignment, seeds, time.monotonic())
+            entered += seeds
+        self._judge(entered)
+        self._write_history(history_row(self._context, seed, {}, 0.0) for seed, _ in entered)
+
+    @staticmethod
+    def _fresh(assignment: Assignment, seed: int) -> Progress:
+        resolved = GanConfig(**assignment.hyperparameters, seed=seed).to_dict()
+        del resolved["seed"]
+        return Progress(
+            trial=assignment.trial,
+            attempt=assignment.attempt,
+            seed=seed,
+            hyperparameters=resolved,
+        )
+
+    # --- the store
+
+    def _write_history(self, rows: Iterable[dict[str, Any]]) -> None:
+        self._store.write("history", list(rows), self._part())
+
+    def _part(self) -> str:
+        self._parts += 1
+        return f"{self._prefix}-{self._parts:06d}"
+
+
+def cohort_config(config: SweepConfig) -> CohortConfig:
+    """What all members of the sweep share."""
+    return CohortConfig(
+        architecture=config.model.architecture,
+        generator_widths=config.model.generator_widths,
+        discriminator_widths=config.model.discriminator_widths,
+        batch_size=config.train.batch_size,
+        noise=config.model.noise,
+        precision=config.train.precision,
+        latent_dim=Space(config).largest_latent_dim,
+    )
+
+
+def _since(start: float) -> float:
+    return time.monotonic() - start
