@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -29,38 +31,49 @@ def episodes(rungs: pd.DataFrame, bad: pd.Series, *, evaluations: int) -> pd.Dat
         for `evaluations` rungs and was followed by as many good ones.
     """
     known = bad.notna()
-    rows = rungs.loc[known, [*MEMBER, "step"]].assign(bad=bad[known].astype(bool))
-    rows["bad"] |= _is_brief(rows, evaluations, bad=False)
-    rows["bad"] &= ~_is_brief(rows, evaluations, bad=True)
-    stretches = _stretches(rows)
-    following = stretches["rungs"].shift(-1, fill_value=0)
-    stretches["recovered"] = (
-        ~stretches["first"]
-        & ~stretches["last"]
-        & (stretches["rungs"] >= evaluations)
-        & (following >= evaluations)
-    )
-    found = stretches[stretches["bad"]].groupby(MEMBER)[["onset_step", "recovered"]].last()
+    rows, is_bad = rungs.loc[known, [*MEMBER, "step"]], bad[known].to_numpy(dtype=bool)
+    is_bad = is_bad | _is_brief(rows, is_bad, evaluations, of=False)
+    is_bad = is_bad & ~_is_brief(rows, is_bad, evaluations, of=True)
+    stretches = _Stretches.of(rows, is_bad)
+    following = np.append(stretches.rungs[1:], 0)
+    lasting = (stretches.rungs >= evaluations) & (following >= evaluations)
+    found = rows.iloc[stretches.start].rename(columns={"step": "onset_step"})
+    found["recovered"] = ~stretches.first & ~stretches.last & lasting
+    found = found[stretches.bad].drop_duplicates(MEMBER, keep="last").set_index(MEMBER)
     return found.astype({"onset_step": "float64"})
 
 
-def _is_brief(rows: pd.DataFrame, evaluations: int, *, bad: bool) -> pd.Series:
+@dataclass(frozen=True, eq=False)
+class _Stretches:
+    """Maximal runs of equal badness in a member, in order; all arrays [stretches]."""
+
+    start: np.ndarray
+    """Row that it begins at."""
+    rungs: np.ndarray
+    bad: np.ndarray
+    first: np.ndarray
+    """Whether it is its member's first."""
+    last: np.ndarray
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, bad: np.ndarray) -> _Stretches:
+        keys = rows[MEMBER].to_numpy()
+        enters = np.ones(len(rows), dtype=bool)
+        enters[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+        begins = enters.copy()
+        begins[1:] |= bad[1:] != bad[:-1]
+        start = np.flatnonzero(begins)
+        return cls(
+            start=start,
+            rungs=np.diff(start, append=len(rows)),
+            bad=bad[start],
+            first=enters[start],
+            last=np.append(enters[start][1:], True)[: len(start)],
+        )
+
+
+def _is_brief(rows: pd.DataFrame, bad: np.ndarray, evaluations: int, *, of: bool) -> np.ndarray:
     """Which rows are in a short stretch, bad or good, with others before and after it."""
-    stretches = _stretches(rows)
-    inner = ~stretches["first"] & ~stretches["last"] & (stretches["bad"] == bad)
-    return rows["stretch"].map(inner & (stretches["rungs"] < evaluations)).astype(bool)
-
-
-def _stretches(rows: pd.DataFrame) -> pd.DataFrame:
-    """Adds each row's `stretch` to `rows`; one row per stretch of equal `bad` in a member."""
-    member = rows[MEMBER].ne(rows[MEMBER].shift()).any(axis=1)
-    rows["stretch"] = (member | (rows["bad"] != rows["bad"].shift())).cumsum()
-    found = rows.groupby("stretch").agg(
-        trial=("trial", "first"),
-        seed=("seed", "first"),
-        bad=("bad", "first"),
-        onset_step=("step", "first"),
-        rungs=("step", "size"),
-    )
-    new = found[MEMBER].ne(found[MEMBER].shift()).any(axis=1)
-    return found.assign(first=new, last=np.append(new.to_numpy()[1:], True)[: len(found)])
+    stretches = _Stretches.of(rows, bad)
+    inner = ~stretches.first & ~stretches.last & (stretches.bad == of)
+    return np.repeat(inner & (stretches.rungs < evaluations), stretches.rungs)

@@ -138,6 +138,8 @@ def _onsets(
         if rule.rung_metric is None:
             continue
         asked = (first == i) | (healthy & rule.episodic & (result["rule"] < 0))
+        if not asked.any():
+            continue
         seen = _episodes(found, rule, asked.to_numpy(), evaluations)
         seen = seen[seen["recovered"] | ~healthy[seen.index]]
         result.loc[seen.index, "rule"] = i
