@@ -13,7 +13,19 @@ import torch
 
 from gan_core.config import ConfigError
 from gan_core.data import Dataset, load_dataset
-from gan_core.datasets import DatasetName, sample_shape
+from gan_core.datasets import DatasetName, check_dataset, sample_shape
+
+
+@pytest.fixture(scope="session")
+def mnist_root():
+    """Where the real MNIST lies; without it the test is skipped."""
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    root = os.environ.get("GANSWEEP_TEST_DATA", beside)
+    try:
+        check_dataset("mnist", root, download=False)
+    except ConfigError as error:
+        pytest.skip(f"no MNIST; GANSWEEP_TEST_DATA may name its directory: {error}")
+    return root
 
 
 @pytest.fixture(scope="module", params=list(DatasetName))

@@ -1,0 +1,79 @@
+import math
+
+import pytest
+import torch
+
+from gan_core.metrics.modes import mode_entropy, mode_kl, mode_shares, modes_1pct
+
+UNIFORM = torch.full((8,), 1 / 8, dtype=torch.float64)
+
+
+def equal_shares(k, of=8):
+    return torch.tensor([1 / k] * k + [0.0] * (of - k), dtype=torch.float64)
+
+
+def test_shares_are_counts_over_samples():
+    classes = torch.tensor([[0, 0, 2, 1], [3, 3, 3, 3]])
+    shares = mode_shares(classes, 5)
+    assert shares.dtype == torch.float64
+    assert shares.tolist() == [[0.5, 0.25, 0.25, 0, 0], [0, 0, 0, 1, 0]]
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 7, 8])
+def test_a_collapse_to_some_of_equal_modes_costs_the_log_of_all_over_some(k):
+    kl = mode_kl(equal_shares(k), data=UNIFORM)
+    assert kl.item() == pytest.approx(math.log(8 / k), abs=1e-15)
+    assert mode_entropy(equal_shares(k)).item() == pytest.approx(k, rel=1e-14)
+    assert modes_1pct(equal_shares(k)).item() == k
+
+
+def test_shares_like_the_datas_cost_nothing_whatever_they_are():
+    data = torch.tensor([0.5, 0.3, 0.2, 0.0], dtype=torch.float64)
+    assert mode_kl(UNIFORM, data=UNIFORM) == 0
+    assert mode_kl(data, data=data) == 0
+
+
+def test_kl_is_not_symmetric_and_is_of_the_samples_to_the_data():
+    p, q = torch.tensor([0.9, 0.1]).double(), torch.tensor([0.5, 0.5]).double()
+    assert mode_kl(p, data=q).item() == pytest.approx(0.9 * math.log(1.8) + 0.1 * math.log(0.2))
+    assert mode_kl(q, data=p).item() == pytest.approx(0.5 * math.log(25 / 9))
+
+
+def test_a_missing_mode_is_finite_and_a_mode_that_the_data_lacks_is_infinite():
+    lacking = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    half = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    assert mode_kl(lacking, data=half).item() == pytest.approx(math.log(2))
+    assert mode_kl(half, data=lacking) == torch.inf
+
+
+def test_a_single_mode_is_exactly_one_effective_mode():
+    for k in range(8):
+        shares = torch.nn.functional.one_hot(torch.tensor(k), 8).double()
+        assert mode_entropy(shares) == 1
+        assert modes_1pct(shares) == 1
+
+
+def test_a_mode_counts_from_exactly_1_percent_on():
+    for samples, enough in ((100, 1), (898, 9), (1000, 10)):
+        for count, modes in ((enough, 2), (enough - 1, 1)):
+            classes = torch.tensor([1] * count + [0] * (samples - count))
+            assert modes_1pct(mode_shares(classes, 3)).item() == modes
+
+
+def test_perfect_samples_cost_about_half_a_mode_fewer_than_all_per_sample():
+    # Half the expectation of a chi-square with K - 1 degrees, over N; its sd over 400 draws
+    # is 2.7%
+    n, members, k = 2500, 400, 8
+    random = torch.Generator().manual_seed(0)
+    shares = mode_shares(torch.randint(k, (members, n), generator=random), k)
+    mean = mode_kl(shares, data=UNIFORM).mean().item()
+    assert mean == pytest.approx((k - 1) / (2 * n), rel=0.1)
+
+
+def test_members_of_nan_get_nan_and_the_others_what_they_get_alone():
+    shares = torch.stack([equal_shares(3), torch.full((8,), torch.nan).double(), UNIFORM])
+    for score in (lambda p: mode_kl(p, data=UNIFORM), mode_entropy, modes_1pct):
+        values = score(shares)
+        assert values.dtype == torch.float64
+        assert values.isnan().tolist() == [False, True, False]
+        assert torch.equal(values[[0, 2]], torch.stack([score(shares[0]), score(shares[2])]))
