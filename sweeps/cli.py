@@ -5,6 +5,7 @@ Torch, ray, optuna and pandas are imported by the commands that need them, once 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,8 @@ __all__ = ["app", "main"]
 
 DONE, OURS, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
+
+_LEADERS = 5  # trials in the closing table
 
 # Typer carries click inside itself since 0.26 and has it beside itself before: this class is the
 # same in both.
@@ -227,16 +230,32 @@ def status(
     if not names:
         raise ConfigError("--storage", storage, "holds no sweep; `gansweep run` begins one")
     for directory in (find_sweep(name, root) for name in names):
-        typer.echo(_status(directory))
+        _show_standing(_stored(directory), directory)
     return DONE
 
 
-def _status(directory: Path) -> str:
+def _show_standing(config: SweepConfig, directory: Path) -> None:
+    """Judges what is there and prints it."""
+    from analysis.compare import failure_rate, leaderboard
     from analysis.load import load
-    from sweeps.summary import describe, summarise
+    from analysis.verdict import judge
+    from sweeps.closing import Standing, show, write_best
 
-    config = _stored(directory)
-    return describe(directory.name, config, summarise(config, load(directory).trials))
+    sweep = load(directory)
+    verdicts, leaders = judge(sweep), leaderboard(sweep, _LEADERS)
+    write_best(leaders, sweep.samples, directory)
+    real = sweep.control.loc[sweep.control["kind"] == "real", config.search.objective]
+    standing = Standing(
+        config=config,
+        directory=directory,
+        trials=sweep.trials,
+        verdicts=verdicts,
+        failures=failure_rate(verdicts),
+        leaders=leaders,
+        real=None if real.empty else float(real.iloc[0]),
+    )
+    # What is piped into a file has no width of its own: 120 leaves the tables in one piece.
+    show(standing, Console(width=None if sys.stdout.isatty() else 120))
 
 
 def _stored(
@@ -249,8 +268,13 @@ def _stored(
 def _start(config: SweepConfig, directory: Path, planned: Plan, *, resume: bool) -> int:
     from sweeps.runner import launch
 
-    status = launch(config, directory=directory, plan=planned, resume=resume, console=Console())
-    return INTERRUPTED if status.stopping else DONE
+    console = Console(stderr=True)
+    status = launch(config, directory=directory, plan=planned, resume=resume, console=console)
+    _show_standing(config, directory)
+    if not status.stopping:
+        return DONE
+    console.print(f"Stopped; `gansweep resume {directory}` goes on.", soft_wrap=True)
+    return INTERRUPTED
 
 
 def _plan_table(config: SweepConfig, planned: Plan) -> str:

@@ -1,0 +1,122 @@
+"""What a person reads when a sweep has ended, or in between: the best, the verdicts, the place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.config import SweepConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["BEST_NAME", "Standing", "show", "write_best"]
+
+BEST_NAME = "best.png"
+"""File in a sweep's directory: samples of the best trial's first seed."""
+
+_BAR = 24  # characters for all members
+_STYLES = {"healthy": "green", "undertrained": "yellow", "undetermined": "dim"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Standing:
+    """Where a sweep stands, as analysis read it."""
+
+    config: SweepConfig
+    directory: Path
+    trials: pd.DataFrame
+    """`analysis.load(directory).trials`"""
+    verdicts: pd.DataFrame
+    """`analysis.judge`"""
+    failures: pd.DataFrame
+    """`analysis.compare.failure_rate`"""
+    leaders: pd.DataFrame
+    """`analysis.compare.leaderboard`"""
+    real: float | None
+    """The objective of held-out real images."""
+
+
+def show(standing: Standing, console: Console) -> None:
+    """Prints it."""
+    ended, asked = standing.trials["trial"].nunique(), standing.config.search.trials
+    console.print(Text(f"{standing.directory.name}: {ended} of {asked} trials ended", "bold"))
+    if len(standing.leaders):
+        console.print(_leaders(standing))
+    if len(standing.verdicts):
+        console.print(_verdicts(standing.verdicts))
+        console.print(_failure_rate(standing.failures.iloc[0]))
+    console.print(f"Results: {standing.directory}", soft_wrap=True)
+    if (standing.directory / BEST_NAME).exists():
+        console.print(f"Samples of the best: {standing.directory / BEST_NAME}", soft_wrap=True)
+
+
+def write_best(leaders: pd.DataFrame, samples: pd.DataFrame, directory: Path) -> None:
+    """Keeps the best trial's grid of samples as a file that any viewer opens.
+
+    Args:
+        leaders: best first; none, no file.
+        samples: `analysis.load(directory).samples`.
+        directory: of the sweep.
+    """
+    grids = samples[samples["trial"].isin(leaders["trial"].head(1))]
+    if grids.empty:
+        return
+    temporary = directory / f".{BEST_NAME}.{os.getpid()}"
+    temporary.write_bytes(grids.sort_values(["seed", "step"]).iloc[0]["png"])
+    temporary.replace(directory / BEST_NAME)
+
+
+def _leaders(standing: Standing) -> Table:
+    objective = standing.config.search.objective
+    real = "" if standing.real is None else f" (real images: {standing.real:.3g})"
+    table = Table(title=f"Best trials by {objective}{real}", title_justify="left", box=None)
+    searched = list(standing.config.searched)
+    for name in ("trial", objective, *searched, "verdicts of its seeds"):
+        is_text = name in ("loss", "verdicts of its seeds")
+        table.add_column(name, justify="left" if is_text else "right", overflow="fold")
+    for _, row in standing.leaders.iterrows():
+        verdicts = standing.verdicts.loc[standing.verdicts["trial"] == row["trial"], "verdict"]
+        values = [_short(row[name]) for name in ("trial", "trial_objective", *searched)]
+        table.add_row(*values, _counted(verdicts))
+    return table
+
+
+def _counted(verdicts: pd.Series) -> str:
+    return ", ".join(f"{n} {_words(verdict)}" for verdict, n in verdicts.value_counts().items())
+
+
+def _verdicts(verdicts: pd.DataFrame) -> Table:
+    table = Table(title="Verdicts on members", title_justify="left", box=None, show_header=False)
+    for verdict, n in verdicts["verdict"].value_counts().items():
+        bar = "█" * max(1, round(_BAR * n / len(verdicts)))
+        table.add_row(_words(verdict), f"{n}", Text(bar, _STYLES.get(str(verdict), "red")))
+    return table
+
+
+def _failure_rate(row: pd.Series) -> str:
+    if not row["judged"]:
+        return "Failure rate: unknown, no member trained for long enough to be judged"
+    return (
+        f"Failure rate: {row['rate']:.0%} of {row['judged']:.0f} judged members "
+        f"(95% interval {row['low']:.0%} to {row['high']:.0%}); "
+        f"{row['undertrained'] + row['undetermined']:.0f} ended too early to say"
+    )
+
+
+def _words(verdict: object) -> str:
+    return str(verdict).replace("_", " ")
+
+
+def _short(value: object) -> str:
+    if value is None or value != value:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"
+    return f"{value}"
