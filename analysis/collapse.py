@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.window import MEMBER, median
+from analysis.window import MEMBER, finite, median
 
-__all__ = ["class_share_of_real", "diversity", "histograms"]
+__all__ = ["class_share_of_real", "diversity", "histograms", "modes_reached"]
 
 
 def histograms(rungs: pd.DataFrame) -> np.ndarray:
@@ -76,6 +76,17 @@ def diversity(
         shares.to_numpy(), images.to_numpy(), real, expected_images=expected_images
     )
     return evidence.assign(class_share_of_real=pd.Series(least, index=shares.index))
+
+
+def modes_reached(rungs: pd.DataFrame, inside: pd.Series) -> pd.DataFrame:
+    """The most modes that a member had at any rung before the window.
+
+    Returns:
+        Per member `modes_reached`, effective number; NaN where none was measured.
+    """
+    counted = ~inside & (rungs["rung"] > 0)
+    modes = finite(rungs[["mode_entropy"]])["mode_entropy"].where(counted)
+    return modes.groupby([rungs[key] for key in MEMBER]).max().to_frame("modes_reached")
 
 
 def _pooled(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.rules import Thresholds, Verdict
+from analysis.rules import Verdict
 from analysis.schema import HYPERPARAMETERS
+from analysis.thresholds import Thresholds
 from analysis.verdict import judge
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ def episodes(rungs: pd.DataFrame, bad: pd.Series, *, evaluations: int) -> pd.Dat
         evaluations: how many rungs make a stretch.
 
     Returns:
-        Per member that has a bad rung: `onset_step`, step of the last episode's first rung (0:
-        bad from the start); `recovered`, whether that episode came after a good stretch, lasted
-        for `evaluations` rungs and was followed by as many good ones.
+        Per member that has a bad rung: `onset_step`, step of the last episode's first rung, 0 if
+        it was bad as soon as this was known; `recovered`, whether that episode came after a good
+        stretch, lasted for `evaluations` rungs and was followed by as many good ones.
     """
     known = bad.notna()
     rows, is_bad = rungs.loc[known, [*MEMBER, "step"]], bad[known].to_numpy(dtype=bool)
@@ -39,6 +39,7 @@ def episodes(rungs: pd.DataFrame, bad: pd.Series, *, evaluations: int) -> pd.Dat
     lasting = (stretches.rungs >= evaluations) & (following >= evaluations)
     found = rows.iloc[stretches.start].rename(columns={"step": "onset_step"})
     found["recovered"] = ~stretches.first & ~stretches.last & lasting
+    found["onset_step"] = found["onset_step"].where(~stretches.first, 0)
     found = found[stretches.bad].drop_duplicates(MEMBER, keep="last").set_index(MEMBER)
     return found.astype({"onset_step": "float64"})
 

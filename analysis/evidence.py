@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.collapse import class_share_of_real, diversity, histograms
-from analysis.rules import Thresholds
+from analysis.collapse import class_share_of_real, diversity, histograms, modes_reached
 from analysis.schema import GRADIENT_SIGNALS, METRICS
 from analysis.stability import (
     d_loss_anchors,
@@ -20,6 +19,7 @@ from analysis.stability import (
     oscillation,
     saturation,
 )
+from analysis.thresholds import Thresholds
 from analysis.window import MEMBER, final_window, finite, last_evaluations, span
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ def gather(sweep: Sweep, thresholds: Thresholds) -> Evidence:
     real, untrained = (_control(sweep.control, kind) for kind in ("real", "untrained"))
     shares = _real_shares(sweep.control)
     rungs = _rungs(trials, sweep.history, shares, t)
+    # What the classifier makes of a generator's noise is no mode.
+    noise = rungs["frechet_distance"] > t.untrained_share * untrained["frechet_distance"]
+    rungs.loc[noise, ["mode_entropy", "feature_spread", "class_share_of_real"]] = np.nan
     window = final_window(
         rungs,
         share=t.window_share,
@@ -91,6 +94,7 @@ def gather(sweep: Sweep, thresholds: Thresholds) -> Evidence:
             evaluations=t.window_evaluations,
         ),
         oscillation(rungs, changes, evaluations=t.oscillation_evaluations),
+        modes_reached(rungs, window),
         diversity(rungs, window, real=shares, expected_images=t.class_images),
     ]
     members = _recorded(trials, rungs, sweep).join(pd.concat(parts, axis=1))

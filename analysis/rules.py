@@ -1,14 +1,4 @@
-"""What each verdict rests on: thresholds with their sources, and the rules as data.
-
-Abbreviated sources: ganhacks is Chintala et al., "How to train a GAN?" (github.com/soumith/
-ganhacks). "Ours" marks what no publication settles. "Measured" numbers are from the handwritten
-digits, held-out half, in the 64 features of a small classifier (two classifiers agreed): Frechet
-distance to the other half and feature spread, of
-
-    untrained generators   310-324   .05-.06      one image per class     30-35   .88-.90
-    one image repeated     179-194   .001         classes 0 to 4          18-21   1.04-1.05
-    one class of real       61-161   .38-.62      real                   .62-.64  1.00
-"""
+"""The rules that give each verdict, as data. Their numbers: `analysis.thresholds`."""
 
 from __future__ import annotations
 
@@ -16,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from analysis.schema import GRADIENT_SIGNALS
+from analysis.thresholds import Thresholds
 
-__all__ = ["Condition", "Rule", "Span", "Thresholds", "Verdict", "rules"]
+__all__ = ["Condition", "Rule", "Span", "Verdict", "rules"]
 
 
 class Verdict(StrEnum):
@@ -56,63 +47,6 @@ class Span(StrEnum):
     """The last `oscillation_evaluations` evaluations, or the window where that has more."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Thresholds:
-    """Every number that the rules use."""
-
-    window_share: float = 0.2
-    """Judged is the last share of the steps: sound runs dip (a ring-8 GAN with R1 fell from .90
-    to .45 high-quality samples and came back within 2,500 of 10,000 steps). Ours."""
-    window_steps: int = 200
-    """Steps with statistics that a window must have; half of a run is the most it may be. Ours."""
-    window_evaluations: int = 3
-    """Evaluations that a window must have, that a decline must persist for, and that make an
-    episode. Ours: Frechet distances that rose 1.7-fold for one evaluation came back
-    (NVlabs/stylegan2-ada issue 68)."""
-    gradient_above_100_share: float = 0.01
-    """Share of steps with a gradient norm above 100 ("if they are over 100 things are screwing
-    up", ganhacks tip 10) ..."""
-    gradient_rise: float = 100
-    """... that makes an explosion, if the norm also rose so much above the run's median. Ours."""
-    frechet_blown_up: float = 5
-    """Multiple of the untrained generator's Frechet distance. Ours."""
-    late_collapse_ratio: float = 3
-    """Frechet distance over the best one before it. Issues of NVlabs' StyleGAN repositories:
-    those that never recovered rose 5- to 38-fold, one that did 1.7-fold."""
-    d_loss_share: float = 0.01
-    """D's loss over its equilibrium value, both above what perfect separation costs ("D loss
-    goes to 0: failure mode", ganhacks tip 10). The share is ours."""
-    d_accuracy: float = 0.99
-    """D's accuracy on real and on fake ..."""
-    gradient_fall: float = 0.1
-    """... that is saturation if G's gradient norm fell to this share of its early one. Ours."""
-    untrained_share: float = 0.8
-    """Share of the untrained generator's Frechet distance that says G never left its start.
-    Measured: even one image repeated scores at most .63 of it."""
-    unfinished_share: float = 0.25
-    """Share of it that no sound generator has. Measured: one image per class scores .11."""
-    mode_change: float = 0.25
-    """Median total variation between successive mode histograms, sampling noise taken off: a
-    quarter of the samples has moved to other modes. Ours; a generator that "rotates around the
-    modes" (Metz et al. 2017, arXiv:1611.02163, sec. 3.1) has 1."""
-    oscillation_evaluations: int = 10
-    """Evaluations that it takes to say so. Ours."""
-    modes_severe: float = 0.5
-    """Effective number of modes, exp(entropy), over that of real images. Ours."""
-    modes_partial: float = 0.9
-    """The same. Ours; real samples of 1,000 images in 10 classes keep above .99."""
-    class_share: float = 0.2
-    """Share of the class most left out, over its share among real images. Ours."""
-    class_images: float = 20
-    """Samples that a class must be expected to have for that; see
-    `analysis.collapse.class_share_of_real`."""
-    spread_severe: float = 0.5
-    """Feature spread over that of real images. Measured: one image .001, one class .38-.62."""
-    spread_partial: float = 0.9
-    """The same. Measured: one image per class .88-.90, real images within .005 of 1. Total
-    spread is mostly between classes, so less than that does not show here."""
-
-
 @dataclass(frozen=True)
 class Condition:
     """`metric` compared with `threshold`, or with that multiple of `control`."""
@@ -141,6 +75,8 @@ class Rule:
     """The first condition's metric at single rungs, from which onset and recovery are read."""
     essential: bool = False
     """Whether a member is not healthy, but undetermined, where this could not be judged."""
+    instead_of: tuple[str, ...] = ()
+    """Names of rules of which one must hold too: it explains them."""
     episodic: bool = False
     """Whether a healthy member that recovered from this is said to have."""
 
@@ -150,10 +86,10 @@ def rules(thresholds: Thresholds) -> tuple[Rule, ...]:
 
     After divergence no number means anything, and of what was hardly recorded nothing can be
     said. Then what was lost (late collapse) goes before what is, and causes (D saturated) before
-    effects. A generator that never left its start has few modes too, so `untrained` goes before
-    collapse; one that rotates around the modes has few at any moment, so oscillating does as
-    well. Severe goes before partial. Last come members that show no fault, but were not trained
-    to the end.
+    effects. A generator that never left its start has few modes too, and one still on its way
+    has not found them all, so `untrained` and `improving` go before collapse; one that rotates
+    around the modes has few at any moment, so oscillating does as well. Severe goes before
+    partial. Last come members that show no fault, but were not trained to the end.
     """
     return (
         *_recorded(thresholds),
@@ -161,6 +97,7 @@ def rules(thresholds: Thresholds) -> tuple[Rule, ...]:
         _late_collapse(thresholds),
         *_saturated(thresholds),
         _untrained(thresholds),
+        _improving(thresholds),
         _oscillating(thresholds),
         *_collapsed(thresholds),
         *_unfinished(thresholds),
@@ -276,6 +213,20 @@ def _untrained(t: Thresholds) -> Rule:
         Span.WINDOW,
         "untrained_share",
         rung_metric="frechet_distance",
+    )
+
+
+def _improving(t: Thresholds) -> Rule:
+    return Rule(
+        "improving",
+        Verdict.UNDERTRAINED,
+        (
+            Condition("frechet_distance", "<", t.improving_ratio, "frechet_before"),
+            Condition("mode_entropy", ">=", t.modes_kept, "modes_reached"),
+        ),
+        Span.WINDOW,
+        "improving_ratio, modes_kept",
+        instead_of=tuple(rule.name for rule in (_oscillating(t), *_collapsed(t))),
     )
 
 

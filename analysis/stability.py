@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.collapse import histograms
 from analysis.schema import GRADIENT_SIGNALS
-from analysis.window import MEMBER, finite, last_evaluations, median
+from analysis.window import MEMBER, finite, last_evaluations, median, preceding
 
 __all__ = [
     "d_loss_anchors",
@@ -125,7 +125,7 @@ def gradients(rungs: pd.DataFrame, inside: pd.Series) -> pd.DataFrame:
 def decline(
     rungs: pd.DataFrame, inside: pd.Series, *, real_frechet: float, evaluations: int
 ) -> pd.DataFrame:
-    """The Frechet distance of the window and of the last evaluations against the best ever.
+    """The Frechet distance of the window and of the last evaluations against earlier ones.
 
     Args:
         rungs: the history.
@@ -135,17 +135,20 @@ def decline(
         evaluations: how many of the last evaluations must all be bad.
 
     Returns:
-        Per member `frechet_distance` (window median), `frechet_best`, `frechet_recent_least`
-        (least of the last evaluations; NaN unless all are finite) and `frechet_last`.
+        Per member `frechet_distance` (window median), `frechet_before` (median of as many
+        evaluations before the window), `frechet_best`, `frechet_recent_least` (least of the last
+        evaluations; NaN unless all are finite) and `frechet_last`.
     """
     scores = finite(rungs[["frechet_distance"]])["frechet_distance"].where(rungs["rung"] > 0)
     keys = [rungs[key] for key in MEMBER]
     recent = scores.where(last_evaluations(rungs, evaluations)).groupby(keys)
     last = scores.where(last_evaluations(rungs, 1)).groupby(keys)
     best = scores.groupby(keys).min()
+    before = median(rungs, preceding(rungs, inside), ["frechet_distance"])
     return pd.DataFrame(
         {
             "frechet_distance": median(rungs, inside, ["frechet_distance"])["frechet_distance"],
+            "frechet_before": before["frechet_distance"],
             "frechet_best": best.mask(best < real_frechet, real_frechet),
             "frechet_recent_least": recent.min().where(recent.count() == evaluations),
             "frechet_last": last.max(),

@@ -10,7 +10,8 @@ import pandas as pd
 
 from analysis.episodes import episodes
 from analysis.evidence import Evidence, gather
-from analysis.rules import Condition, Rule, Span, Thresholds, Verdict, rules
+from analysis.rules import Condition, Rule, Span, Verdict, rules
+from analysis.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from analysis.load import Sweep
@@ -64,7 +65,7 @@ def judge(sweep: Sweep, thresholds: Thresholds | None = None) -> pd.DataFrame:
     thresholds = thresholds or Thresholds()
     found = gather(sweep, thresholds)
     book = rules(thresholds)
-    holds = pd.DataFrame({rule.name: _holds(found.members, rule) for rule in book})
+    holds = _hold(found.members, book)
     first = _first(holds)
     verdict = _verdicts(holds, first, book)
     onsets = _onsets(found, book, first, verdict, thresholds.window_evaluations)
@@ -100,6 +101,15 @@ def _holds(members: pd.DataFrame, rule: Rule) -> pd.Series:
     for condition in rule.conditions:
         result &= _compare(members[condition.metric], _limit(members, condition), condition)
     return result
+
+
+def _hold(members: pd.DataFrame, book: tuple[Rule, ...]) -> pd.DataFrame:
+    """Whether each rule holds: nullable bool, [members, rules]."""
+    holds = pd.DataFrame({rule.name: _holds(members, rule) for rule in book})
+    for rule in book:
+        if rule.instead_of:
+            holds[rule.name] &= holds[list(rule.instead_of)].fillna(False).any(axis=1)
+    return holds
 
 
 def _first(holds: pd.DataFrame) -> np.ndarray:

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.collapse import class_share_of_real, diversity, histograms
+from analysis.collapse import class_share_of_real, diversity, histograms, modes_reached
 
 REAL = np.full(10, 0.1)
 
@@ -82,6 +82,13 @@ def test_modes_and_spread_are_medians():
     frame = rungs([REAL] * 3, mode_entropy=[9, 1, 8], feature_spread=[1, 0.1, 0.9])
     found = diversity(frame, frame["rung"] > 0, real=REAL, expected_images=20).iloc[0]
     assert found[["mode_entropy", "feature_spread"]].tolist() == [8, 0.9]
+
+
+def test_modes_reached_are_those_before_the_window():
+    frame = rungs([REAL] * 5, mode_entropy=[np.nan, 3, np.inf, 2, 7])
+    for start, expected in ((5, 3), (2, np.nan)):
+        found = modes_reached(frame, frame["rung"] >= start)["modes_reached"].item()
+        assert found == pytest.approx(expected, nan_ok=True)
 
 
 def test_histograms_are_stacked_with_nan_where_null():

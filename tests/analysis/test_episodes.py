@@ -37,6 +37,7 @@ def found(text):
         ("x.x.......", 0, False),
         ("x??...x??x?x...", 60, True),
         ("?..xxxx", 30, False),
+        ("???xxxx", 0, False),
     ],
 )
 def test_the_last_episode_is_found_with_its_onset_and_recovery(text, onset, recovered):

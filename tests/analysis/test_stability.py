@@ -97,6 +97,7 @@ def test_decline_is_from_the_best_that_is_not_better_than_real_images():
     found = decline(frame, frame["rung"] >= 4, real_frechet=0.6, evaluations=3).iloc[0]
     assert found.to_dict() == {
         "frechet_distance": 7,
+        "frechet_before": 5,
         "frechet_best": 0.6,
         "frechet_recent_least": 6,
         "frechet_last": 6,
