@@ -107,6 +107,8 @@ class Stack:
         index = torch.tensor(order, dtype=torch.int64, device=self.parameters.device)
         for flat in (self.parameters, self.moment1, self.moment2):
             flat[: len(order)] = flat[index]
+        # It may hold NaN of who has left, which the norms of who stands there now would see.
+        self.gradient.zero_()
 
     def collect(self, gradients: Sequence[Tensor]) -> Tensor:
         """Lays the gradients of the first members' tensors out flat.
