@@ -135,6 +135,8 @@ class Cohort:
         Returns:
             [len(members), count, *sample_shape], in [-1, 1].
         """
+        if not members:
+            return torch.empty(0, count, *self.sample_shape, dtype=self.dtype, device=self.device)
         slots = torch.tensor([self.slot(m) for m in members], device=self.device)
         zero = torch.zeros_like(slots)
         key = stream_key(self.values["seed"][slots], Purpose.EVALUATION, zero, zero)
@@ -176,18 +178,27 @@ class Cohort:
         self.members = tuple(members[i] for i in order)
         self.schedule = schedule([m.config for m in self.members])
 
-    @torch.no_grad()
     def _probe_padding(self, config: GanConfig, slot: int, generator: nn.Module) -> None:
-        """Refuses an architecture whose padded generator is not the plain one."""
-        seed = torch.tensor([config.seed])
-        z = uniforms(seed, 4, config.latent_dim, self.dtype)
+        """Refuses a generator that, padded, is not the plain one or would not stay it."""
+        z = uniforms(torch.tensor([config.seed]), 4, config.latent_dim, self.dtype)
         plain = generator.to(self.dtype)(z[0])
         tail = self.config.latent_dim - config.latent_dim
-        row = self.G.tensors(self.G.parameters[slot : slot + 1])
-        padded = self.G.forward(row, torch.nn.functional.pad(z, (0, tail)).to(self.device))[0]
-        if not torch.allclose(padded.cpu(), plain, rtol=1e-4, atol=1e-5):
+        leaves = self.G.leaves(slice(slot, slot + 1), requires_grad=True)
+        padded = self.G.forward(leaves, torch.nn.functional.pad(z, (0, tail)).to(self.device))[0]
+        gradients = torch.autograd.grad(padded.sum(), list(leaves.values()), materialize_grads=True)
+        # A gradient outside of the plain shape would fill the padding as soon as it is trained.
+        leaks = any(
+            gradient.count_nonzero() != gradient[0][_corner(own.shape)].count_nonzero()
+            for gradient, own in zip(gradients, generator.parameters(), strict=True)
+        )
+        if leaks or not torch.allclose(padded.cpu(), plain, rtol=1e-4, atol=1e-5):
             right = "is not linear in z at first, so latent dimensions cannot be mixed: fix one"
             raise ConfigError("model.architecture", self.config.architecture, right)
+
+
+def _corner(shape: Sequence[int]) -> tuple[slice, ...]:
+    """Where a plain tensor stands in its padded one."""
+    return tuple(slice(size) for size in shape)
 
 
 def _own_values(config: GanConfig) -> dict[str, float]:
