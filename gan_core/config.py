@@ -148,7 +148,7 @@ class GanConfig:
         for name in ("seed", "latent_dim", "d_steps"):
             check_value(name, getattr(self, name), integer=True)
         for name in ("lr_g", "lr_d", "beta1", "beta2", *_CONDITIONAL):
-            if getattr(self, name) is not None:
+            if applies(name, self.loss):
                 check_value(name, getattr(self, name))
 
     def to_dict(self) -> dict[str, Any]:
@@ -241,8 +241,9 @@ class CohortConfig:
             object.__setattr__(self, name, widths)
             if any(isinstance(w, bool) or not isinstance(w, int) or w < 1 for w in widths):
                 raise ConfigError(name, list(widths), "must be a list of whole numbers >= 1")
-        if self.batch_size < 1:
-            raise ConfigError("batch_size", self.batch_size, "must be >= 1")
+        batch = self.batch_size
+        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+            raise ConfigError("batch_size", batch, "must be a whole number >= 1")
         check_value("latent_dim", self.latent_dim, integer=True)
 
 

@@ -84,8 +84,8 @@ def train(
         are still in it.
 
     Raises:
-        ConfigError: steps is not a positive multiple of eval_every; a value that the cohort
-            refuses.
+        ConfigError: steps is not a positive multiple of eval_every; no slots; a value that the
+            cohort refuses.
     """
     if eval_every < 1 or steps < 1 or steps % eval_every:
         raise ConfigError(
@@ -94,6 +94,8 @@ def train(
     if cohort is None:
         configs = list(configs)
         cohort = CohortConfig(latent_dim=max((c.latent_dim for c in configs), default=1))
+    if slots < 1:
+        raise ConfigError("slots", slots, "must be >= 1")
     waiting = iter(configs)
     device = str(dataset.images.device)
     stacked = Cohort(cohort, dataset.sample_shape, slots=slots, device=device)
