@@ -52,7 +52,8 @@ def build(config: CohortConfig, latent_dim: int, sample_shape: Sequence[int], se
         ConfigError: unknown architecture, or a factory that cannot be imported.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # torch.manual_seed would also reseed the GPUs' streams.
+        torch.default_generator.manual_seed(seed)
         if ":" in config.architecture:
             return _factory(config.architecture)(latent_dim, tuple(sample_shape))
         try:
@@ -68,5 +69,5 @@ def _factory(path: str) -> Callable[[int, tuple[int, ...]], Players]:
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError("model.architecture", path, f"cannot be imported: {error}") from error

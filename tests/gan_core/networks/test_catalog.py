@@ -1,0 +1,164 @@
+import textwrap
+
+import pytest
+import torch
+
+from gan_core.cohort import Cohort
+from gan_core.config import CohortConfig, ConfigError, GanConfig
+from gan_core.loop import run_interval
+from gan_core.networks.catalog import Architecture, build
+from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
+
+SHAPE = (1, 8, 8)
+
+FACTORY = """
+    import torch
+    from torch import nn
+    from torch.nn.functional import leaky_relu
+
+    class G(nn.Module):
+        def __init__(self, latent_dim):
+            super().__init__()
+            self.first = nn.ConvTranspose2d(latent_dim, 5, 4)
+            self.second = nn.ConvTranspose2d(5, 1, 4, stride=2, padding=1, bias=False)
+
+        def forward(self, z):
+            return self.second(leaky_relu(self.first(z[:, :, None, None]), 0.2)).tanh()
+
+    class D(nn.Module):
+        def __init__(self, channels):
+            super().__init__()
+            self.first = nn.Conv2d(channels, 5, 4, stride=2, padding=1)
+            self.second = nn.Linear(80, 1)
+
+        def forward(self, x):
+            return self.second(torch.tanh(self.first(x)).flatten(1))[:, 0]
+
+    def players(latent_dim, sample_shape):
+        return G(latent_dim), D(sample_shape[0])
+"""
+
+
+@pytest.fixture
+def users_module(tmp_path, monkeypatch):
+    (tmp_path / "convolutional_players.py").write_text(textwrap.dedent(FACTORY))
+    (tmp_path / "unfinished_players.py").write_text("import no_such_library\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def weights(seed, architecture="mlp", latent_dim=4):
+    config = CohortConfig(architecture=architecture, generator_widths=(6,))
+    return [
+        {name: p.detach().clone() for name, p in module.named_parameters()}
+        for module in build(config, latent_dim, SHAPE, seed)
+    ]
+
+
+def alike(a, b):
+    return [
+        torch.equal(x, y)
+        for one, other in zip(a, b, strict=True)
+        for x, y in zip(one.values(), other.values(), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("architecture", list(Architecture))
+def test_every_architecture_maps_z_to_samples_and_samples_to_logits(architecture):
+    G, D = build(CohortConfig(architecture=architecture), 5, SHAPE, seed=0)
+    images = G(torch.randn(3, 5, generator=torch.Generator().manual_seed(0)))
+    assert images.shape == (3, *SHAPE)
+    assert images.abs().max() <= 1
+    assert D(images).shape == (3,)
+
+
+@pytest.mark.parametrize("architecture", [*Architecture, "convolutional_players:players"])
+@pytest.mark.usefixtures("users_module")
+def test_initial_weights_are_the_seeds_and_torchs_own_stream_is_left_as_it_was(architecture):
+    before = torch.random.get_rng_state()
+    first, second, other = (weights(seed, architecture) for seed in (3, 3, 4))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(alike(first, second))
+    assert not any(alike(first, other))
+
+
+def test_torchs_own_stream_has_no_say_in_the_weights():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        first = weights(3)
+        torch.manual_seed(2)
+        assert all(alike(first, weights(3)))
+
+
+@pytest.mark.gpu
+def test_the_gpus_stream_is_left_as_it_was():
+    before = torch.cuda.get_rng_state()
+    weights(3)
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
+def test_the_mlp_has_the_configs_widths():
+    config = CohortConfig(generator_widths=(3, 4), discriminator_widths=(9,))
+    G, D = build(config, 5, SHAPE, seed=0)
+    assert isinstance(G, MlpGenerator)
+    assert isinstance(D, MlpDiscriminator)
+    assert [tuple(p.shape) for p in G.parameters() if p.dim() == 2] == [(3, 5), (4, 3), (64, 4)]
+    assert [tuple(p.shape) for p in D.parameters() if p.dim() == 2] == [(9, 64), (1, 9)]
+
+
+@pytest.mark.usefixtures("users_module")
+def test_a_users_own_players_train_fused_as_alone(solo, digits):
+    config = CohortConfig(
+        architecture="convolutional_players:players",
+        precision="float64",
+        latent_dim=6,
+        batch_size=16,
+    )
+    members = [
+        GanConfig(seed=1, latent_dim=6, lr_g=1e-3),
+        GanConfig(seed=2, latent_dim=2, loss="wgan-gp", d_steps=2),
+        GanConfig(seed=3, latent_dim=5, loss="hinge"),
+    ]
+    cohort = Cohort(config, digits.sample_shape, slots=3)
+    handles = cohort.admit(members)
+    run_interval(cohort, digits, 6)
+    for member, handle in zip(members, handles, strict=True):
+        alone = solo(member, config, digits, 6)
+        for fused, module in zip(cohort.export(handle), (alone.G, alone.D), strict=True):
+            for name, parameter in module.state_dict().items():
+                torch.testing.assert_close(fused[name], parameter, rtol=0, atol=1e-9)
+
+
+def refusal(architecture):
+    with pytest.raises(ConfigError) as caught:
+        build(CohortConfig(architecture=architecture), 4, SHAPE, seed=0)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_an_unknown_architecture_is_refused_with_those_that_exist():
+    assert refusal("unet") == (
+        'model.architecture = "unet": must be one of \'mlp\', or "package.module:factory"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("no_such_module:players", "No module named 'no_such_module'"),
+        ("convolutional_players:absent", "module 'convolutional_players' has no attribute"),
+        ("convolutional_players:", "module 'convolutional_players' has no attribute ''"),
+        ("unfinished_players:players", "No module named 'no_such_library'"),
+        (":players", "Empty module name"),
+        (".relative:players", "the 'package' argument is required"),
+    ],
+)
+@pytest.mark.usefixtures("users_module")
+def test_a_factory_that_cannot_be_imported_is_refused_with_the_reason(path, reason):
+    message = refusal(path)
+    assert message.startswith(f'model.architecture = "{path}": cannot be imported: {reason}')
+
+
+def test_a_refusal_leaves_torchs_own_stream_as_it_was():
+    before = torch.random.get_rng_state()
+    refusal("unet")
+    assert torch.equal(torch.random.get_rng_state(), before)
