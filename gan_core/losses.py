@@ -15,7 +15,7 @@ Notation: a = D(real), b = D(fake), logits; sp(x) = log(1 + exp(x)).
 
 One-sided label smoothing (Salimans 2016, arXiv:1606.03498, sec. 3.4) moves D's target for real
 images, and nothing else, from 1 to t = 1 - smoothing: t sp(-a) + (1 - t) sp(a) in place of sp(-a).
-NaN and inf in the logits stay NaN and inf in the losses.
+NaN in the logits stays NaN in the losses; inf gives the limit or NaN, and the limit may be finite.
 """
 
 from __future__ import annotations
