@@ -1,0 +1,157 @@
+import json
+import resource
+import signal
+from itertools import pairwise
+
+import pytest
+import torch
+
+from gan_core.checkpoint import load, save
+from gan_core.cohort import Cohort
+from gan_core.config import CohortConfig, GanConfig, LossVariant
+from gan_core.loop import run_interval
+
+CONFIG = CohortConfig(
+    generator_widths=(9,), discriminator_widths=(7,), latent_dim=6, batch_size=16, noise="uniform"
+)
+
+
+def members():
+    return [
+        GanConfig(seed=i, loss=loss, latent_dim=1 + i, d_steps=1 + i % 2, lr_g=10 ** (-2 - i / 3))
+        for i, loss in enumerate(LossVariant)
+    ]
+
+
+def started(dataset, slots=8, steps=3, spoil=None, config=CONFIG):
+    cohort = Cohort(config, dataset.sample_shape, slots=slots)
+    handles = cohort.admit(members())
+    if spoil is not None:
+        cohort.D.parameters[cohort.slot(handles[spoil]), 3] = torch.nan
+    run_interval(cohort, dataset, steps)
+    return cohort
+
+
+def everything(cohort):
+    flats = [
+        getattr(stack, name)
+        for stack in (cohort.G, cohort.D)
+        for name in ("parameters", "moment1", "moment2")
+    ]
+    return [t[: len(cohort.members)] for t in (*flats, *cohort.values.values())]
+
+
+def assert_same(a, b):
+    assert [m.config for m in a.members] == [m.config for m in b.members]
+    for x, y in zip(everything(a), everything(b), strict=True):
+        assert x.dtype == y.dtype
+        torch.testing.assert_close(x, y, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("spoil", [None, 2])
+def test_what_is_resumed_equals_what_was_never_stopped(digits, tmp_path, precision, spoil):
+    config = CohortConfig(
+        generator_widths=(9,), discriminator_widths=(7,), latent_dim=6, precision=precision
+    )
+    cohort = started(digits, spoil=spoil, config=config)
+    save(cohort, tmp_path / "cohort")
+    resumed = load(tmp_path / "cohort")
+    assert_same(cohort, resumed)
+    first, second = (run_interval(c, digits, 5) for c in (cohort, resumed))
+    assert_same(cohort, resumed)
+    assert [repr(r.statistics) for r in first] == [repr(r.statistics) for r in second]
+    diverged = [r.diverged_step for r in second]
+    assert diverged == [r.diverged_step for r in first]
+    assert sum(step is not None for step in diverged) == (spoil is not None)
+
+
+def test_all_that_was_configured_comes_back(digits, tmp_path):
+    cohort = started(digits)
+    save(cohort, tmp_path / "cohort")
+    resumed = load(tmp_path / "cohort")
+    assert resumed.config == CONFIG
+    assert resumed.slots == 8
+    assert resumed.sample_shape == digits.sample_shape
+    assert resumed.schedule == cohort.schedule
+    for old, new in zip(cohort.members, resumed.members, strict=True):
+        assert old.config == new.config
+        for a, b in zip(cohort.export(old), resumed.export(new), strict=True):
+            assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_resumed_cohort_takes_newcomers_as_the_old_one_would(digits, tmp_path):
+    cohort = started(digits)
+    save(cohort, tmp_path / "cohort")
+    pair = (cohort, load(tmp_path / "cohort"))
+    for c in pair:
+        c.evict([c.members[1]])
+        c.admit([GanConfig(seed=77, latent_dim=2, d_steps=2)])
+        run_interval(c, digits, 2)
+    assert_same(*pair)
+
+
+def test_an_empty_cohort_can_be_kept(digits, tmp_path):
+    save(Cohort(CONFIG, digits.sample_shape, slots=2), tmp_path / "cohort")
+    resumed = load(tmp_path / "cohort")
+    assert resumed.members == ()
+    assert len(resumed.admit([GanConfig(latent_dim=2)])) == 1
+
+
+def test_saving_changes_nothing_and_leaves_one_file(digits, tmp_path):
+    cohort = started(digits)
+    before = [t.clone() for t in everything(cohort)]
+    for _ in range(2):
+        save(cohort, tmp_path / "cohort")
+    assert [path.name for path in tmp_path.iterdir()] == ["cohort"]
+    for a, b in zip(everything(cohort), before, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.fixture
+def full_disk():
+    """No file may grow beyond 2,000 bytes: writing more fails, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def fill():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+
+    yield fill
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_when_writing_fails_the_last_checkpoint_stands(digits, tmp_path, full_disk):
+    cohort = started(digits)
+    save(cohort, tmp_path / "cohort")
+    kept = (tmp_path / "cohort").read_bytes()
+    assert len(kept) > 2000
+    run_interval(cohort, digits, 1)
+    full_disk()
+    for name in ("cohort", "another"):
+        with pytest.raises(Exception, match=r"[Ff]ile too large"):
+            save(cohort, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["cohort"]
+    assert (tmp_path / "cohort").read_bytes() == kept
+
+
+def test_the_file_is_numbers_behind_a_json_header_and_nothing_else(digits, tmp_path):
+    # https://huggingface.co/docs/safetensors: 8 bytes of length, the header, then the tensors.
+    save(started(digits), tmp_path / "cohort")
+    data = (tmp_path / "cohort").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    metadata = header.pop("__metadata__")
+    assert set(metadata) == {"cohort", "members", "sample_shape", "slots"}
+    assert [m["loss"] for m in json.loads(metadata["members"])]
+    spans = sorted(entry["data_offsets"] for entry in header.values())
+    assert spans[0][0] == 0
+    assert all(a[1] == b[0] for a, b in pairwise(spans))
+    assert 8 + length + spans[-1][1] == len(data)
+    assert {entry["dtype"] for entry in header.values()} == {"F32", "F64", "I64", "BOOL"}
+
+
+def test_a_checkpoint_that_is_not_there_is_told_as_such(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "absent")
