@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sweeps.config import SweepConfig
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["BEST_NAME", "Standing", "show", "write_best"]
 
@@ -114,8 +112,8 @@ def _words(verdict: object) -> str:
     return str(verdict).replace("_", " ")
 
 
-def _short(value: object) -> str:
-    if value is None or value != value:
+def _short(value: Any) -> str:
+    if pd.isna(value):
         return "-"
     if isinstance(value, float):
         return f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"

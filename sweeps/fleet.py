@@ -16,13 +16,12 @@ from sweeps.config import SweepConfig
 from sweeps.plan import Plan
 from sweeps.protocol import StudyStatus
 from sweeps.space import Space
-from sweeps.store import StorageError
+from sweeps.store import StorageError, Store
 from sweeps.study import StudyOwner
 from sweeps.trainable import CohortTrainable
 
 __all__ = ["Fleet", "SweepError"]
 
-JOURNAL_NAME = "study.journal"
 _RESTARTS = 3  # of a worker that broke
 
 
@@ -36,13 +35,16 @@ class Fleet:
     Args:
         config: of the sweep.
         plan: how many workers, and with what.
-        directory: the sweep's own.
+        journal: Optuna's, of the sweep.
+        store: where the workers' rows go.
         log_dir: where Tune may keep its state, which nothing reads again.
     """
 
-    def __init__(self, config: SweepConfig, plan: Plan, directory: Path, log_dir: Path) -> None:
-        self._owner = _own_study(config, plan, directory)
-        self._fit = _Fit(_tuner(config, plan, directory, log_dir, self._owner))
+    def __init__(
+        self, config: SweepConfig, plan: Plan, journal: Path, store: Store, log_dir: Path
+    ) -> None:
+        self._owner = _own_study(config, plan, journal)
+        self._fit = _Fit(_tuner(config, plan, store, log_dir, self._owner))
         self._fit.start()
 
     def is_running(self) -> bool:
@@ -93,13 +95,12 @@ def _failure(errors: Sequence[BaseException]) -> Exception:
     return SweepError("the workers ended before the sweep was done")
 
 
-def _own_study(config: SweepConfig, plan: Plan, directory: Path) -> Any:
+def _own_study(config: SweepConfig, plan: Plan, journal: Path) -> Any:
     """The actor that owns the study; its calls may be repeated, so Ray repeats them for us."""
     options = {
         "num_cpus": 0,
         "max_restarts": -1,
         "max_task_retries": -1,
-        "name": f"study-{directory.name}",
     }
     return (
         ray.remote(StudyOwner)
@@ -107,19 +108,17 @@ def _own_study(config: SweepConfig, plan: Plan, directory: Path) -> Any:
         .remote(
             config.settings(max_in_flight=plan.max_in_flight),
             Space(config).suggest,
-            directory / JOURNAL_NAME,
+            journal,
             secrets.token_hex(8),
         )
     )
 
 
-def _tuner(
-    config: SweepConfig, plan: Plan, directory: Path, log_dir: Path, owner: Any
-) -> tune.Tuner:
+def _tuner(config: SweepConfig, plan: Plan, store: Store, log_dir: Path, owner: Any) -> tune.Tuner:
     trainable = tune.with_parameters(
         CohortTrainable,
         sweep=config,
-        directory=directory,
+        store=store,
         owner=owner,
         slots=plan.slots,
         device=plan.device,
@@ -137,30 +136,3 @@ def _tuner(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-
-
-class _Fit(threading.Thread):
-    """Tune's loop, beside the main thread, which draws and hears Ctrl-C."""
-
-    def __init__(self, tuner: tune.Tuner) -> None:
-        super().__init__(name="tune", daemon=True)
-        self._tuner = tuner
-        self.errors: list[BaseException] = []
-
-    def run(self) -> None:
-        """Runs until all workers have ended."""
-        try:
-            self.errors = list(self._tuner.fit().errors)
-        except Exception as error:  # the main thread raises it
-            self.errors = [error]
-
-
-def _failure(errors: Sequence[BaseException]) -> Exception:
-    """What to raise when the workers have ended and trials are left."""
-    for error in errors:
-        if isinstance(error, StorageError):
-            return StorageError(str(error.cause if isinstance(error, RayTaskError) else error))
-    if errors:
-        last_line = str(errors[0]).strip().splitlines()[-1]
-        return SweepError(f"a worker broke {_RESTARTS + 1} times, last with: {last_line}")
-    return SweepError("the workers ended before the sweep was done")

@@ -20,6 +20,7 @@ from sweeps.plan import Plan
 from sweeps.progress import Display
 from sweeps.protocol import StudyStatus
 from sweeps.store import StorageError, Store
+from sweeps.study import check_study
 from sweeps.versions import versions
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["launch"]
 
+JOURNAL_NAME = "study.journal"
 LOGS_NAME = "logs"
 
 _POLL_S = 0.5
@@ -50,83 +52,43 @@ def launch(
         SIGTERM), and whatever ended before is kept.
 
     Raises:
-        ConfigError: the directory exists, or is being run by somebody else.
+        ConfigError: the directory exists, is being run by somebody else, or was begun with
+            settings whose values cannot be compared.
         StorageError: results cannot be written.
         SweepError: workers broke again and again.
     """
-    store = _open(config, directory, resume=resume)
+    if not resume:
+        _make(directory)
+    store = Store(directory)
     append_user_directory()
     logs = directory / LOGS_NAME
-    with (
-        SweepLock(directory),
-        _terminated_like_interrupted(),
-        embedded_ray(cpus=plan.workers, gpus=plan.gpus, log_dir=logs),
-    ):
-        # Ray reads some of its environment, which embedded_ray sets, when it is imported.
-        from sweeps.fleet import Fleet
+    with SweepLock(directory):
+        if resume:
+            check_study(config.settings(), directory / JOURNAL_NAME)
+        made_with = "\n".join(f"{package} {number}" for package, number in versions().items())
+        store.write_config(to_toml(config, comment=made_with))
+        with (
+            _terminated_like_interrupted(),
+            embedded_ray(cpus=plan.workers, gpus=plan.gpus, log_dir=logs),
+        ):
+            # Ray reads some of its environment, which embedded_ray sets, when it is imported.
+            from sweeps.fleet import Fleet
 
-        store.clean()
-        fleet = Fleet(config, plan, directory, logs)
-        with Display(config.search.trials, console, objective=config.search.objective) as display:
-            return _watch(fleet, display, console)
+            store.clean()
+            objective = config.search.objective
+            with Display(config.search.trials, console, objective=objective) as display:
+                fleet = Fleet(config, plan, directory / JOURNAL_NAME, store, logs)
+                return _watch(fleet, display, console)
 
 
-def _open(config: SweepConfig, directory: Path, *, resume: bool) -> Store:
-    store = Store(directory)
+def _make(directory: Path) -> None:
     try:
-        if not resume:
-            directory.mkdir(parents=True)
-        comment = "\n".join(f"{package} {number}" for package, number in versions().items())
-        store.write_config(to_toml(config, comment=comment))
+        directory.mkdir(parents=True)
     except FileExistsError:
         right = f"exists; `gansweep resume {directory}` goes on with it"
         raise ConfigError("name", directory.name, right) from None
     except OSError as error:
         raise StorageError(f"{directory}: cannot be made: {error.strerror}") from None
-    return store
-
-
-def _watch(fleet: Fleet, display: Display, console: Console) -> StudyStatus:
-    try:
-        while fleet.is_running():
-            display.update(fleet.status())
-            fleet.wait(_POLL_S)
-        status = fleet.status()
-        display.update(status)
-    except KeyboardInterrupt:
-        console.print("Stopping at the next rung; Ctrl-C again does not wait for it.")
-        with contextlib.suppress(KeyboardInterrupt):
-            fleet.request_stop()
-            fleet.wait(_GRACE_S)
-        return fleet.status()
-    if not status.done:
-        raise fleet.failure()
-    return status
-
-
-@contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Lets SIGTERM, which schedulers send, stop as cleanly as Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _open(config: SweepConfig, directory: Path, *, resume: bool) -> Store:
-    store = Store(directory)
-    try:
-        if not resume:
-            directory.mkdir(parents=True)
-        comment = "\n".join(f"{package} {number}" for package, number in versions().items())
-        store.write_config(to_toml(config, comment=comment))
-    except FileExistsError:
-        right = f"exists; `gansweep resume {directory}` goes on with it"
-        raise ConfigError("name", directory.name, right) from None
-    except OSError as error:
-        raise StorageError(f"{directory}: cannot be made: {error.strerror}") from None
-    return store
 
 
 def _watch(fleet: Fleet, display: Display, console: Console) -> StudyStatus:

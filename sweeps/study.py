@@ -30,7 +30,7 @@ from sweeps.pruner import make_pruner
 from sweeps.sampler import make_sampler
 from sweeps.settings import Pruner, StudySettings
 
-__all__ = ["LEASE_S", "StudyOwner"]
+__all__ = ["LEASE_S", "StudyOwner", "check_study"]
 
 LEASE_S = 120.0
 """Seconds of silence after which a worker is taken for dead. Long enough for the first interval
@@ -329,15 +329,33 @@ def _open_study(storage: JournalStorage, settings: StudySettings) -> optuna.Stud
             pruner=pruner,
             load_if_exists=True,
         )
+    _check_same(study, settings)
+    for name in _FIXED:
+        if name not in study.user_attrs:
+            study.set_user_attr(name, getattr(settings, name))
+    return study
+
+
+def _check_same(study: optuna.Study, settings: StudySettings) -> None:
     for name in _FIXED:
         value, before = getattr(settings, name), study.user_attrs.get(name)
-        if before is None:
-            study.set_user_attr(name, value)
-        elif before != value:
+        if before not in (None, value):
             section = "search" if name in ("objective", "seed") else "train"
             right = f"this study was begun with {before!r}; another value needs a new sweep"
             raise ConfigError(f"{section}.{name}", value, right)
-    return study
+
+
+def check_study(settings: StudySettings, journal: Path) -> None:
+    """Sees that the study in the journal, if there is one, can be continued with these settings.
+
+    Raises:
+        ConfigError: it was begun with settings whose values cannot be compared.
+    """
+    if not journal.exists():
+        return
+    storage = open_journal(journal)
+    if any(study.study_name == STUDY_NAME for study in storage.get_all_studies()):
+        _check_same(optuna.load_study(study_name=STUDY_NAME, storage=storage), settings)
 
 
 @contextlib.contextmanager

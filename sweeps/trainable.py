@@ -41,7 +41,7 @@ class CohortTrainable(tune.Trainable):
         self,
         config: dict[str, Any],
         sweep: SweepConfig | None = None,
-        directory: Path | None = None,
+        store: Store | None = None,
         owner: Any = None,
         slots: int = 1,
         device: str = "cpu",
@@ -52,14 +52,14 @@ class CohortTrainable(tune.Trainable):
         Args:
             config: `{"worker": number}`.
             sweep: its config.
-            directory: the sweep's own.
+            store: where rows go.
             owner: handle of the actor that owns the study.
             slots: members at a time.
             device: "cpu" or "cuda".
             threads: of torch.
         """
-        if sweep is None or directory is None:
-            raise ValueError("sweep and directory are given through tune.with_parameters")
+        if sweep is None or store is None:
+            raise ValueError("sweep and store are given through tune.with_parameters")
         torch.set_num_threads(threads)
         name = f"worker-{config['worker']}"
         self._worker = Worker(
@@ -68,7 +68,7 @@ class CohortTrainable(tune.Trainable):
             slots=slots,
             device=device,
             exchange=functools.partial(_exchange, owner, name),
-            store=Store(directory),
+            store=store,
         )
         if config["worker"] == 0:
             self._worker.write_control()

@@ -28,6 +28,7 @@ from sweeps.store import Store
 __all__ = ["Advance", "Exchange", "Worker", "cohort_config"]
 
 _GRID_IMAGES = 64
+_GRID_PIXELS = 32  # least height of an image in a grid: 8x8 digits are hard to see as they are
 
 
 class Exchange(Protocol):
@@ -273,8 +274,9 @@ class Worker:
             return
         seeds = {member: s for held in self._held.values() for s, member in held.seeds}
         samples = self._cohort.generate(standing, _GRID_IMAGES)
+        scale = max(1, _GRID_PIXELS // samples.shape[-2])
         rows = [
-            sample_row(self._context, seeds[member], grid_png(images))
+            sample_row(self._context, seeds[member], grid_png(images, scale=scale))
             for member, images in zip(standing, samples, strict=True)
         ]
         self._store.write("samples", rows, self._part())
@@ -310,7 +312,7 @@ class Worker:
         """Takes trials into free slots and judges them before their first step."""
         entered = []
         for assignment in assignments:
-            configs = [GanConfig(**assignment.hyperparameters, seed=s) for s in assignment.seeds]
+            configs = [_gan_config(assignment, seed) for seed in assignment.seeds]
             members = self._cohort.admit(configs)
             seeds = [(self._fresh(assignment, member.config.seed), member) for member in members]
             self._held[assignment.trial] = _Held(assignment, seeds, time.monotonic())
@@ -320,7 +322,7 @@ class Worker:
 
     @staticmethod
     def _fresh(assignment: Assignment, seed: int) -> Progress:
-        resolved = GanConfig(**assignment.hyperparameters, seed=seed).to_dict()
+        resolved = _gan_config(assignment, seed).to_dict()
         del resolved["seed"]
         return Progress(
             trial=assignment.trial,
@@ -337,6 +339,11 @@ class Worker:
     def _part(self) -> str:
         self._parts += 1
         return f"{self._prefix}-{self._parts:06d}"
+
+
+def _gan_config(assignment: Assignment, seed: int) -> GanConfig:
+    values: dict[str, Any] = assignment.hyperparameters
+    return GanConfig(**values, seed=seed)
 
 
 def cohort_config(config: SweepConfig) -> CohortConfig:

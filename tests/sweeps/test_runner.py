@@ -1,0 +1,266 @@
+"""The whole command on a real embedded Ray: what is kept, what is told, how it stops."""
+
+import contextlib
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+COMMAND = [sys.executable, "-m", "sweeps"]
+SMALL = [
+    "--set",
+    "train.steps=80",
+    "--set",
+    "train.eval_every=20",
+    "--set",
+    "train.eval_images=100",
+]
+ENDLESS = ["--set", "train.steps=100000", "--set", "train.eval_every=20"]
+LIMIT_S = 150  # of one command on a busy machine; none is expected to need a third of it
+
+
+def gansweep(*arguments, cwd):
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=LIMIT_S
+    )
+
+
+@pytest.fixture
+def begin():
+    """Starts commands, and sees that none outlives its test."""
+    begun = []
+
+    def begin(*arguments, cwd):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        begun.append(subprocess.Popen([*COMMAND, *arguments], cwd=cwd, **pipes))
+        return begun[-1]
+
+    yield begin
+    for process in begun:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def wait_for(condition, limit_s=LIMIT_S):
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)
+
+
+def has_history(directory):
+    return lambda: len(list(directory.glob("history/[!.]*.parquet"))) >= 3
+
+
+def study_of(directory):
+    storage = JournalStorage(JournalFileBackend(str(directory / "study.journal")))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.load_study(study_name=None, storage=storage)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A directory with a user's own `analysis.py`, where a small sweep was run."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "analysis.py").write_text("raise RuntimeError('the user's own')")
+    result = gansweep("run", "--trials", "6", "--name", "tiny", *SMALL, cwd=home)
+    assert result.returncode == 0, result.stderr
+    return home / "runs" / "tiny", result
+
+
+def test_a_run_leaves_a_store_that_pandas_alone_reads(done):
+    directory, _ = done
+    program = f"""
+import sys
+sys.modules.update(dict.fromkeys(["gan_core", "sweeps", "analysis", "torch", "ray", "optuna"]))
+import pandas as pd
+trials = pd.read_parquet({str(directory / "trials")!r})
+history = pd.read_parquet({str(directory / "history")!r})
+rungs = history.groupby(["trial", "seed"]).size()
+ended = trials.set_index(["trial", "seed"])["steps"] // 20 + 1
+print(len(trials), trials["trial"].nunique(), (rungs.sort_index() == ended.sort_index()).all())
+"""
+    isolated = [sys.executable, "-I", "-c", program]
+    result = subprocess.run(isolated, capture_output=True, text=True, timeout=60)
+    assert result.stdout.split() == ["12", "6", "True"], result.stderr
+
+
+def test_no_trial_of_the_study_is_left_running(done):
+    trials = study_of(done[0]).trials
+    assert len(trials) == 6
+    assert {trial.state.name for trial in trials} <= {"COMPLETE", "PRUNED"}
+
+
+def test_a_run_ends_by_saying_what_is_best_how_it_went_and_where_it_is(done):
+    directory, result = done
+    for expected in (
+        "6 of 6 trials ended",
+        "Best trials by frechet_distance",
+        "Verdicts on members",
+        "Failure rate",
+        f"Results: {directory}",
+    ):
+        assert expected in result.stdout
+    assert (directory / "best.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_terminal_progress_is_plain_lines_and_nothing_else_is_printed(done):
+    _, result = done
+    lines = result.stderr.splitlines()
+    assert lines
+    assert all(re.match(r"\d+ of 6 trials: ", line) for line in lines), result.stderr
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_the_stored_config_says_what_it_was_made_with_and_can_be_run(done):
+    directory, _ = done
+    text = (directory / "sweep.toml").read_text()
+    assert f"torch {__import__('torch').__version__.split('+')[0]}" in text
+    result = gansweep("run", "sweep.toml", "--name", "again", "--dry-run", cwd=directory)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_finished_sweep_says_so_on_resume_and_can_be_extended(done):
+    directory, _ = done
+    before = pd.read_parquet(directory / "trials").sort_values(["trial", "seed"])
+    again = gansweep("resume", str(directory), cwd=directory.parent)
+    assert again.returncode == 0
+    assert "6 of 6 trials ended" in again.stdout
+    result = gansweep("resume", str(directory), "--trials", "8", cwd=directory.parent)
+    assert result.returncode == 0, result.stderr
+    after = pd.read_parquet(directory / "trials").sort_values(["trial", "seed"])
+    assert after["trial"].nunique() == 8
+    pd.testing.assert_frame_equal(
+        before.reset_index(drop=True), after[after["trial"] < 6].reset_index(drop=True)
+    )
+
+
+FOUR = ["--trials", "4", "--set", "search.pruner=none", "--set", "train.steps=400"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_cleanly_and_resume_goes_on(tmp_path, begin, number):
+    directory = tmp_path / "runs" / "stopped"
+    process = begin("run", "--name", "stopped", *SMALL, *FOUR, cwd=tmp_path)
+    wait_for(has_history(directory))
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "gansweep resume" in stderr
+    assert "Traceback" not in stderr
+    assert "Results:" in stdout
+    assert len(pd.read_parquet(directory / "history")) > 0
+    assert "RUNNING" in {t.state.name for t in study_of(directory).trials}
+
+    config = directory / "sweep.toml"
+    text = config.read_text()
+    config.write_text(text.replace("steps = 400", "steps = 40"))
+    refused = gansweep("resume", "stopped", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "gansweep: train.steps = 40: this study was begun with 400; "
+        "another value needs a new sweep\n"
+    )
+
+    config.write_text(text)
+    resumed = gansweep("resume", "stopped", cwd=tmp_path)
+    assert_completes(directory, resumed.returncode, resumed.stderr)
+
+
+def assert_completes(directory, code, stderr):
+    assert code == 0, stderr
+    trials = pd.read_parquet(directory / "trials")
+    assert sorted(trials.drop_duplicates(["trial", "seed"])["trial"]) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert (trials["status"] == "complete").all()
+    assert {t.state.name for t in study_of(directory).trials} == {"COMPLETE"}
+
+
+def test_a_killed_driver_leaves_a_sweep_that_resume_completes(tmp_path, begin):
+    directory = tmp_path / "runs" / "killed"
+    process = begin("run", "--name", "killed", *SMALL, *FOUR, cwd=tmp_path)
+    wait_for(has_history(directory))
+    process.kill()
+    process.communicate(timeout=60)
+    resumed = gansweep("resume", "killed", cwd=tmp_path)
+    assert_completes(directory, resumed.returncode, resumed.stderr)
+
+
+@pytest.mark.parametrize("victim", ["Trainable", "StudyOwner"])
+def test_a_killed_process_is_started_again_and_nothing_is_lost(tmp_path, begin, victim):
+    directory = tmp_path / "runs" / "hurt"
+    process = begin("run", "--name", "hurt", *SMALL, *FOUR, cwd=tmp_path)
+    wait_for(has_history(directory))
+    os.kill(ray_process(victim, process), signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=LIMIT_S)
+    assert_completes(directory, process.returncode, stderr)
+
+
+def ray_process(name, driver):
+    """The process id of a process of the driver's Ray, which names it after its class."""
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            text, pid = command.read_text(), int(command.parent.name)
+            if text.startswith("ray::") and name in text and ancestor(pid, driver.pid):
+                return pid
+    raise AssertionError(f"no {name} found")
+
+
+def ancestor(pid, of):
+    while pid > 1:
+        if pid == of:
+            return True
+        text = Path(f"/proc/{pid}/stat").read_text()
+        pid = int(text.rpartition(")")[2].split()[1])
+    return False
+
+
+def test_a_sweep_that_is_running_is_not_run_twice(tmp_path, begin):
+    directory = tmp_path / "runs" / "busy"
+    begin("run", "--name", "busy", "--trials", "4", *ENDLESS, cwd=tmp_path)
+    wait_for(has_history(directory))
+    for command in (["run", "--name", "busy"], ["resume", "busy"]):
+        refused = gansweep(*command, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert len(refused.stderr.splitlines()) == 1
+        assert "busy" in refused.stderr
+
+
+def test_on_a_terminal_there_is_one_live_display(tmp_path):
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--trials", "2", *SMALL],
+        cwd=tmp_path,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"},
+    )
+    os.close(terminal)
+    shown = b""
+    end = time.monotonic() + LIMIT_S
+    while process.poll() is None or select.select([controller], [], [], 0)[0]:
+        assert time.monotonic() < end
+        if select.select([controller], [], [], 0.1)[0]:
+            try:
+                shown += os.read(controller, 65536)
+            except OSError:
+                break
+    os.close(controller)
+    assert process.wait() == 0
+    text = shown.decode()
+    assert "member-steps/s" in text
+    assert "Results:" in text
+    assert "Traceback" not in text
+    assert "(raylet)" not in text

@@ -1,0 +1,304 @@
+"""A worker and the owner of the study in one process: everything but Ray."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from gan_core.cohort import Cohort
+from gan_core.config import GanConfig
+from gan_core.data import load_dataset
+from gan_core.loop import run_interval
+from gan_core.metrics.evaluate import Evaluator
+from sweeps.config_file import load_config
+from sweeps.protocol import Reply
+from sweeps.space import Space
+from sweeps.store import Store
+from sweeps.study import StudyOwner
+from sweeps.worker import Worker, cohort_config
+
+SMALL = [
+    "train.steps=80",
+    "train.eval_every=10",
+    "train.eval_images=100",
+    "search.trials=12",
+    "model.generator_widths=[16]",
+    "model.discriminator_widths=[16]",
+    "space.lr_g={low=1e-4, high=1e-2, log=true}",
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Sweep:
+    """A config, an owner, a store, and as many workers as a test wants."""
+
+    def __init__(self, directory, *changes):
+        self.config = load_config(None, [*SMALL, *changes])
+        self.directory = directory
+        self.owner = self.new_owner("run")
+        self.store = Store(directory)
+
+    def new_owner(self, run_id):
+        suggest = Space(self.config).suggest
+        journal = self.directory / "study.journal"
+        return StudyOwner(self.config.settings(), suggest, journal, run_id)
+
+    def worker(self, name="w", slots=8, exchange=None):
+        exchange = exchange or functools.partial(self.owner.exchange, name)
+        return Worker(
+            self.config, name=name, slots=slots, device="cpu", exchange=exchange, store=self.store
+        )
+
+    def table(self, name):
+        return pd.read_parquet(self.directory / name)
+
+    @property
+    def study(self):
+        return self.owner._study
+
+
+def finish(*workers):
+    for _ in range(500):
+        ends = [worker.advance().done for worker in workers]
+        if all(ends):
+            return
+    raise AssertionError("the sweep does not end")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    sweep = Sweep(tmp_path_factory.mktemp("sweep"))
+    worker = sweep.worker()
+    worker.write_control()
+    finish(worker)
+    return sweep
+
+
+def test_every_trial_ends_once_with_a_row_for_each_seed(done):
+    trials = done.table("trials")
+    assert sorted(trials["trial"].unique()) == list(range(12))
+    assert len(trials) == 24
+    assert not trials.duplicated(["trial", "seed"]).any()
+    assert set(trials["status"]) <= {"complete", "pruned", "diverged"}
+    assert {t.state.name for t in done.study.trials} <= {"COMPLETE", "PRUNED"}
+
+
+def test_history_has_a_row_for_each_member_and_rung(done):
+    history = done.table("history")
+    assert not history.duplicated(["trial", "seed", "rung"]).any()
+    for _, member in done.table("trials").iterrows():
+        rungs = history[(history["trial"] == member["trial"]) & (history["seed"] == member["seed"])]
+        assert sorted(rungs["rung"]) == list(range(len(rungs)))
+        assert sorted(rungs["step"]) == [10 * rung for rung in range(len(rungs))]
+        assert rungs["step"].max() == member["steps"]
+        first = rungs[rungs["rung"] == 0].iloc[0]
+        assert first["interval_steps"] == 0
+        assert np.isnan(first["d_loss_mean"])
+        assert np.isfinite(first["frechet_distance"])
+
+
+def test_rows_say_what_the_study_was_told(done):
+    trials = done.table("trials")
+    for told in done.study.trials:
+        rows = trials[trials["trial"] == told.number]
+        assert set(rows["seed"]) == set(told.user_attrs["seeds"])
+        for name, value in told.params.items():
+            assert (rows[name] == value).all()
+        last = told.intermediate_values[max(told.intermediate_values)]
+        np.testing.assert_array_equal(rows["trial_objective"], last)
+        # No seed diverged here: the trial's objective is the mean of its members'.
+        if (rows["status"] != "diverged").all():
+            assert rows["objective"].mean() == pytest.approx(last)
+
+
+def test_only_losses_that_have_a_hyperparameter_have_a_value_for_it(done):
+    trials = done.table("trials")
+    has = {
+        "label_smoothing": ("minimax", "nonsaturating"),
+        "clip_value": ("wgan",),
+        "gp_weight": ("wgan-gp",),
+    }
+    for name, losses in has.items():
+        assert (trials[name].notna() == trials["loss"].isin(losses)).all()
+
+
+def test_final_and_best_metrics_are_those_of_the_history(done):
+    history = done.table("history").sort_values("rung")
+    members = history.groupby(["trial", "seed"])
+    trials = done.table("trials").set_index(["trial", "seed"])
+    final, least = members.last(), members["frechet_distance"].min()
+    for name in ("frechet_distance", "mode_entropy", "feature_spread"):
+        np.testing.assert_array_equal(trials[f"final_{name}"], final[name].loc[trials.index])
+    np.testing.assert_array_equal(trials["best_frechet_distance"], least.loc[trials.index])
+
+
+def test_each_member_has_one_grid_of_samples(done):
+    samples, trials = done.table("samples"), done.table("trials")
+    assert not samples.duplicated(["trial", "seed"]).any()
+    assert len(samples) == len(trials)
+    assert all(png.startswith(b"\x89PNG") for png in samples["png"])
+
+
+def test_the_control_holds_real_images_and_an_untrained_generator(done):
+    control = done.table("control").set_index("kind")
+    assert set(control.index) == {"real", "untrained"}
+    history = done.table("history")
+    assert control.loc["real", "frechet_distance"] < history["frechet_distance"].min()
+    assert (control["eval_images"] == 100).all()
+
+
+def test_a_stored_member_can_be_trained_again_from_its_row(done):
+    trials, history = done.table("trials"), done.table("history")
+    row = trials.sort_values(["steps", "trial"]).iloc[-1]
+    names = [f.name for f in dataclasses.fields(GanConfig)]
+    given = {n: row[n] for n in names if pd.notna(row[n])}
+    given = {n: v.item() if hasattr(v, "item") else v for n, v in given.items()}
+    dataset = load_dataset("digits")
+    cohort = Cohort(cohort_config(done.config), dataset.sample_shape, slots=1)
+    cohort.admit([GanConfig(**given)])
+    (record,) = run_interval(cohort, dataset, 10)
+    recorded = history[(history["seed"] == row["seed"]) & (history["rung"] == 1)].iloc[0]
+    # Another number of slots: equal to rounding, here over a first rung of ten steps.
+    for name in ("d_loss_mean", "g_loss_mean", "grad_norm_d_max"):
+        assert record.statistics[name] == pytest.approx(recorded[name], rel=1e-3)
+    evaluator = Evaluator(dataset, 100)
+    distance = evaluator(cohort.generate(cohort.members, 100)).values["frechet_distance"].item()
+    assert distance == pytest.approx(recorded["frechet_distance"], rel=1e-2)
+
+
+def test_diverging_trials_are_told_as_infeasible_and_their_neighbours_go_on(tmp_path):
+    changes = [
+        # At 1e30 the next layer's products overflow float32 within two steps.
+        "space.lr_d={choices=[1e-4, 1e30]}",
+        "space.loss={choices=['lsgan', 'hinge']}",
+        "space.label_smoothing=",
+        "search.baseline=[]",
+        "search.sampler=random",
+        "search.pruner=none",
+        "train.steps=20",
+    ]
+    sweep = Sweep(tmp_path, *changes)
+    finish(sweep.worker())
+    trials = sweep.table("trials")
+    wild = trials["lr_d"] > 1
+    assert wild.any()
+    assert not wild.all()
+    assert (trials.loc[wild, "status"] == "diverged").all()
+    assert (trials.loc[~wild, "status"] == "complete").all()
+    assert trials.loc[wild, "objective"].isna().all()
+    assert (trials.loc[wild, "diverged_step"] == trials.loc[wild, "steps"] + 1).all()
+    for told in sweep.study.trials:
+        diverged = told.params["lr_d"] > 1
+        assert told.state.name == ("PRUNED" if diverged else "COMPLETE")
+        assert (told.constraints["diverged_share"] > 0) == diverged
+    history = sweep.table("history")
+    untrained = history[history["rung"] == 0].groupby("trial")["frechet_distance"].mean()
+    values = trials[wild].groupby("trial")["trial_objective"].first()
+    np.testing.assert_allclose(values, untrained.loc[values.index])
+
+
+def test_a_seed_that_diverges_alone_leaves_its_slot_and_its_trial_goes_on(tmp_path):
+    changes = ["search.allowed_diverged_share=0.5", "search.trials=1", "search.pruner=none"]
+    sweep = Sweep(tmp_path, *changes, "space.loss=hinge", "space.label_smoothing=")
+    worker = sweep.worker(slots=2)
+    worker.advance()
+    victim = worker._cohort.members[0]
+    worker._cohort.G.parameters[worker._cohort.slot(victim), 0] = torch.nan
+    assert worker.advance().members == 1
+    finish(worker)
+    trials = sweep.table("trials").set_index("seed")
+    assert trials.loc[victim.config.seed, "status"] == "diverged"
+    assert trials.loc[victim.config.seed, "diverged_step"] == 1
+    assert sorted(trials["status"]) == ["complete", "diverged"]
+    (told,) = sweep.study.trials
+    assert told.state.name == "COMPLETE"
+    history = sweep.table("history")
+    last = history[history["seed"] != victim.config.seed].sort_values("rung").iloc[-1]
+    rows = history[history["seed"] == victim.config.seed]
+    untrained = rows[rows["rung"] == 0].iloc[0]
+    expected = (last["frechet_distance"] + untrained["frechet_distance"]) / 2
+    assert told.value == pytest.approx(expected)
+
+
+def test_a_lost_reply_loses_and_doubles_nothing(tmp_path):
+    sweep = Sweep(tmp_path, "search.trials=8")
+    calls = 0
+
+    def unreliable(**message):
+        nonlocal calls
+        calls += 1
+        if calls % 3 == 0:
+            sweep.owner.exchange("w", **message)  # its reply is lost, and the call repeated
+        return sweep.owner.exchange("w", **message)
+
+    finish(sweep.worker(exchange=unreliable))
+    trials = sweep.table("trials").sort_values("attempt")
+    assert len(trials.drop_duplicates(["trial", "seed"])) == 16
+    assert {t.state.name for t in sweep.study.trials} <= {"COMPLETE", "PRUNED"}
+
+
+def test_a_worker_that_dies_is_replaced_and_its_trials_begin_again(tmp_path):
+    sweep = Sweep(tmp_path, "search.trials=6")
+    first = sweep.worker()
+    for _ in range(3):
+        first.advance()
+    finish(sweep.worker())  # the same name: a restart
+    trials, history = sweep.table("trials"), sweep.table("history")
+    newest = trials.groupby("trial")["attempt"].max()
+    assert newest.max() == 1
+    assert set(newest.index) == set(range(6))
+    assert history.groupby("trial")["attempt"].max().equals(newest)
+
+
+def test_trials_that_another_worker_took_over_are_dropped_without_rows(tmp_path):
+    sweep = Sweep(tmp_path, "search.trials=2", "search.pruner=none")
+    sleeper = sweep.worker("sleeper")
+    sleeper.advance()
+    sweep.owner = sweep.new_owner("resumed")  # everything that was running is given out anew
+    finish(sweep.worker("w"))
+    done = sweep.table("trials")
+    sleeper._exchange = functools.partial(sweep.owner.exchange, "sleeper")
+    assert sleeper.advance().members == 0
+    pd.testing.assert_frame_equal(done, sweep.table("trials"))
+
+
+def test_a_trial_that_broke_its_workers_again_and_again_is_stored_as_failed(tmp_path):
+    sweep = Sweep(tmp_path, "search.trials=2", "search.max_in_flight=1", "search.pruner=none")
+    for _ in range(4):
+        sweep.worker(slots=2).advance()  # takes the trial, and dies
+    finish(sweep.worker(slots=2))
+    trials = sweep.table("trials").set_index("trial")
+    assert list(trials.loc[0, "status"]) == ["failed", "failed"]
+    assert trials.loc[0, "error"].str.contains("worker").all()
+    assert list(trials.loc[1, "status"]) == ["complete", "complete"]
+    assert sweep.study.trials[0].state.name == "FAIL"
+
+
+def test_asked_to_stop_a_worker_ends_and_a_resumed_sweep_completes_the_rest(tmp_path):
+    sweep = Sweep(tmp_path, "search.trials=4", "search.pruner=none")
+    worker = sweep.worker()
+    worker.advance()
+    sweep.owner.request_stop()
+    assert worker.advance().done
+    sweep.owner = sweep.new_owner("resumed")
+    finish(sweep.worker())
+    trials = sweep.table("trials")
+    assert len(trials) == 8
+    assert (trials["attempt"].max(), set(trials["status"])) == (1, {"complete"})
+
+
+def test_a_worker_without_work_waits_for_others(tmp_path):
+    sweep = Sweep(tmp_path)
+    idle = sweep.worker(exchange=lambda **message: Reply())
+    advance = idle.advance()
+    assert (advance.members, advance.done) == (0, False)
