@@ -269,7 +269,7 @@ def _start(config: SweepConfig, directory: Path, planned: Plan, *, resume: bool)
     from sweeps.runner import launch
 
     console = Console(stderr=True)
-    status = launch(config, directory=directory, plan=planned, resume=resume, console=console)
+    status = launch(config, directory=directory, planned=planned, resume=resume, console=console)
     _show_standing(config, directory)
     if not status.stopping:
         return DONE

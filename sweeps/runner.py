@@ -16,7 +16,8 @@ from sweeps.config_file import to_toml
 from sweeps.embedded import embedded_ray
 from sweeps.import_path import append_user_directory
 from sweeps.lock import SweepLock
-from sweeps.plan import Plan
+from sweeps.naming import choose_name
+from sweeps.plan import Plan, plan, this_machine
 from sweeps.progress import Display
 from sweeps.protocol import StudyStatus
 from sweeps.store import StorageError, Store
@@ -26,7 +27,7 @@ from sweeps.versions import versions
 if TYPE_CHECKING:
     from sweeps.fleet import Fleet
 
-__all__ = ["launch"]
+__all__ = ["launch", "run"]
 
 JOURNAL_NAME = "study.journal"
 LOGS_NAME = "logs"
@@ -35,15 +36,43 @@ _POLL_S = 0.5
 _GRACE_S = 10.0  # for workers to reach a rung after Ctrl-C; what they lose then is trained again
 
 
+def run(config: SweepConfig) -> Path:
+    """Runs a new sweep on this machine, as `gansweep run` does, with progress on stderr.
+
+    Args:
+        config: from `sweeps.load_config`, or made in Python.
+
+    Returns:
+        The sweep's directory, for `analysis.load`.
+
+    Raises:
+        KeyboardInterrupt: it was stopped; `gansweep resume` goes on with it.
+        ConfigError, StorageError, SweepError: see `launch`.
+    """
+    storage = Path(config.storage).expanduser().absolute()
+    name = choose_name(storage, config.name, config.data.dataset)
+    named = config.model_copy(update={"name": name})
+    status = launch(
+        named,
+        directory=storage / name,
+        planned=plan(named, this_machine(named.resources.device)),
+        resume=False,
+        console=Console(stderr=True),
+    )
+    if status.stopping:
+        raise KeyboardInterrupt
+    return storage / name
+
+
 def launch(
-    config: SweepConfig, *, directory: Path, plan: Plan, resume: bool, console: Console
+    config: SweepConfig, *, directory: Path, planned: Plan, resume: bool, console: Console
 ) -> StudyStatus:
     """Runs a sweep on this machine until it is done or interrupted.
 
     Args:
         config: of the sweep.
         directory: the sweep's own; made unless resumed.
-        plan: how the machine is used.
+        planned: how the machine is used.
         resume: whether to go on with what is there.
         console: where progress is shown.
 
@@ -69,7 +98,7 @@ def launch(
         store.write_config(to_toml(config, comment=made_with))
         with (
             _terminated_like_interrupted(),
-            embedded_ray(cpus=plan.workers, gpus=plan.gpus, log_dir=logs),
+            embedded_ray(cpus=planned.workers, gpus=planned.gpus, log_dir=logs),
         ):
             # Ray reads some of its environment, which embedded_ray sets, when it is imported.
             from sweeps.fleet import Fleet
@@ -77,7 +106,7 @@ def launch(
             store.clean()
             objective = config.search.objective
             with Display(config.search.trials, console, objective=objective) as display:
-                fleet = Fleet(config, plan, directory / JOURNAL_NAME, store, logs)
+                fleet = Fleet(config, planned, directory / JOURNAL_NAME, store, logs)
                 return _watch(fleet, display, console)
 
 

@@ -203,7 +203,7 @@ def test_a_killed_process_is_started_again_and_nothing_is_lost(tmp_path, begin, 
     process = begin("run", "--name", "hurt", *SMALL, *FOUR, cwd=tmp_path)
     wait_for(has_history(directory))
     os.kill(ray_process(victim, process), signal.SIGKILL)
-    stdout, stderr = process.communicate(timeout=LIMIT_S)
+    _, stderr = process.communicate(timeout=LIMIT_S)
     assert_completes(directory, process.returncode, stderr)
 
 
