@@ -136,6 +136,27 @@ def test_when_writing_fails_the_last_checkpoint_stands(digits, tmp_path, full_di
     assert (tmp_path / "cohort").read_bytes() == kept
 
 
+def test_who_is_reading_the_old_checkpoint_reads_it_to_its_end(digits, tmp_path):
+    # The new one takes the name at once; nobody ever sees a part of it.
+    cohort = started(digits)
+    save(cohort, tmp_path / "cohort")
+    kept = (tmp_path / "cohort").read_bytes()
+    with (tmp_path / "cohort").open("rb") as reader:
+        begun = reader.read(100)
+        run_interval(cohort, digits, 1)
+        save(cohort, tmp_path / "cohort")
+        assert begun + reader.read() == kept
+    assert (tmp_path / "cohort").read_bytes() != kept
+
+
+def test_what_cannot_take_its_name_is_cleared_away(digits, tmp_path):
+    (tmp_path / "cohort").mkdir()
+    with pytest.raises(OSError, match="cohort"):
+        save(started(digits), tmp_path / "cohort")
+    assert [path.name for path in tmp_path.iterdir()] == ["cohort"]
+    assert not any((tmp_path / "cohort").iterdir())
+
+
 def test_the_file_is_numbers_behind_a_json_header_and_nothing_else(digits, tmp_path):
     # https://huggingface.co/docs/safetensors: 8 bytes of length, the header, then the tensors.
     save(started(digits), tmp_path / "cohort")

@@ -54,6 +54,28 @@ def test_who_has_diverged_leaves_its_slot_to_the_next(digits):
     assert rows[0][0][1] < 2
 
 
+def test_the_caller_may_evict_those_who_are_done_itself(digits):
+    rows = []
+    for cohort, records in train(gans(3), digits, steps=2, eval_every=2, slots=2, cohort=COHORT):
+        rows.append(sorted(r.member.config.seed for r in records))
+        cohort.evict([r.member for r in records])
+    assert rows == [[0, 1], [2]]
+
+
+def test_the_step_of_divergence_is_counted_from_one_and_since_admission(digits):
+    cohort = Cohort(COHORT, digits.sample_shape, slots=2)
+    cohort.admit(gans(1))
+    run_interval(cohort, digits, 4)
+    (late,) = cohort.admit([GanConfig(seed=9, latent_dim=3)])
+    for steps in (3, 2):
+        assert all(r.diverged_step is None for r in run_interval(cohort, digits, steps))
+    cohort.G.parameters[cohort.slot(late), 0] = torch.nan
+    for _ in range(2):  # and it stays what it was
+        by_member = {r.member: r for r in run_interval(cohort, digits, 2)}
+        assert by_member[late].step == 5
+        assert by_member[late].diverged_step == 6
+
+
 def test_those_who_are_done_can_still_be_asked(digits):
     for cohort, records in train(gans(1), digits, steps=2, eval_every=2, cohort=COHORT):
         assert cohort.generate([records[0].member], 2).shape == (1, 2, 1, 8, 8)
