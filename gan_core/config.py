@@ -28,7 +28,12 @@ class ConfigError(ValueError):
 
     def __init__(self, key: str, value: object, right: str) -> None:
         self.key, self.value, self.right = key, value, right
-        super().__init__(f"{key} = {_shown(value)}: {right}")
+        # As they came, so that the error can be pickled.
+        super().__init__(key, value, right)
+
+    def __str__(self) -> str:
+        """One line."""
+        return f"{self.key} = {_shown(self.value)}: {self.right}"
 
 
 class AdversarialLoss(StrEnum):

@@ -17,7 +17,7 @@ from gan_core.config import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.config_file import PRESETS, load_config, preset_text, to_toml
 from sweeps.import_path import pin_packages
-from sweeps.mistakes import SweepConfigError
+from sweeps.mistakes import SweepConfigError, SweepFailure
 from sweeps.naming import CONFIG_NAME, choose_name, find_sweep, list_sweeps
 from sweeps.plan import Plan, plan, this_machine
 
@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: its arguments; those of the process by default.
 
     Returns:
-        0 done, 2 the user's mistake, 130 interrupted. What is our fault is raised.
+        0 done, 1 the sweep failed, 2 the user's mistake, 130 interrupted. What is our fault is
+        raised, for which Python exits with 1.
     """
     # A user's own `analysis.py` beside the config must not be taken for ours.
     pin_packages()
@@ -63,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse(f"{error}")
     except _UsageError as error:
         return _refuse(f"{_usage(error)}; see --help")
+    except SweepFailure as error:
+        typer.echo(f"gansweep: {error}", err=True)
+        return OURS
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     return code if isinstance(code, int) else DONE

@@ -12,11 +12,13 @@ import ray
 from ray import tune
 from ray.exceptions import RayTaskError
 
+from gan_core.config import ConfigError
 from sweeps.config import SweepConfig
+from sweeps.mistakes import SweepFailure
 from sweeps.plan import Plan
 from sweeps.protocol import StudyStatus
 from sweeps.space import Space
-from sweeps.store import StorageError, Store
+from sweeps.store import Store
 from sweeps.study import StudyOwner
 from sweeps.trainable import CohortTrainable
 
@@ -25,7 +27,7 @@ __all__ = ["Fleet", "SweepError"]
 _RESTARTS = 3  # of a worker that broke
 
 
-class SweepError(Exception):
+class SweepError(SweepFailure):
     """The workers broke; the message is one line."""
 
 
@@ -87,11 +89,12 @@ class _Fit(threading.Thread):
 def _failure(errors: Sequence[BaseException]) -> Exception:
     """What to raise when the workers have ended and trials are left."""
     for error in errors:
-        if isinstance(error, StorageError):
-            return StorageError(str(error.cause if isinstance(error, RayTaskError) else error))
+        if isinstance(error, RayTaskError) and isinstance(error.cause, SweepFailure | ConfigError):
+            return error.cause
     if errors:
-        last_line = str(errors[0]).strip().splitlines()[-1]
-        return SweepError(f"a worker broke {_RESTARTS + 1} times, last with: {last_line}")
+        # Its last line is the error itself, below the traceback of the worker.
+        last = str(errors[0]).strip().splitlines()[-1]
+        return SweepError(f"a worker broke {_RESTARTS + 1} times, at last with {last}")
     return SweepError("the workers ended before the sweep was done")
 
 

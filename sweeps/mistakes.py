@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from gan_core.config import ConfigError
 
-__all__ = ["SweepConfigError", "did_you_mean", "first_mistake", "line_of", "shown"]
+__all__ = ["SweepConfigError", "SweepFailure", "did_you_mean", "first_mistake", "line_of", "shown"]
 
 _SHOWN_CHARACTERS = 80
 
@@ -37,6 +37,10 @@ _RIGHT = {
     "enum": "must be one of {expected}",
     "literal_error": "must be one of {expected}",
 }
+
+
+class SweepFailure(Exception):  # noqa: N818 what fails is a sweep, by many errors
+    """What ends a sweep and is no mistake of the user's; the message is one line."""
 
 
 class SweepConfigError(ConfigError):

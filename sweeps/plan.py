@@ -133,7 +133,7 @@ def estimate_member_bytes(config: SweepConfig) -> int | None:
     if config.model.architecture != "mlp":
         return None
     pixels = math.prod(sample_shape(config.data.dataset))
-    generator = (Space(config).largest_latent_dim, *config.model.generator_widths, pixels)
+    generator = (Space(config).latent_dims[1], *config.model.generator_widths, pixels)
     discriminator = (pixels, *config.model.discriminator_widths, 1)
     parameters = sum((i + 1) * o for net in (generator, discriminator) for i, o in pairwise(net))
     activations = config.train.batch_size * sum(generator + discriminator)

@@ -14,10 +14,10 @@ from gan_core.config import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.config_file import to_toml
 from sweeps.embedded import embedded_ray
-from sweeps.import_path import append_user_directory
 from sweeps.lock import SweepLock
 from sweeps.naming import choose_name
 from sweeps.plan import Plan, plan, this_machine
+from sweeps.preflight import check_architecture
 from sweeps.progress import Display
 from sweeps.protocol import StudyStatus
 from sweeps.store import StorageError, Store
@@ -81,15 +81,15 @@ def launch(
         SIGTERM), and whatever ended before is kept.
 
     Raises:
-        ConfigError: the directory exists, is being run by somebody else, or was begun with
-            settings whose values cannot be compared.
+        ConfigError: the architecture cannot be used, the directory exists, is being run by
+            somebody else, or was begun with settings whose values cannot be compared.
         StorageError: results cannot be written.
         SweepError: workers broke again and again.
     """
+    check_architecture(config)
     if not resume:
         _make(directory)
     store = Store(directory)
-    append_user_directory()
     logs = directory / LOGS_NAME
     with SweepLock(directory):
         if resume:

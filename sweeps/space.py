@@ -47,15 +47,16 @@ class Space:
         return values
 
     @property
-    def largest_latent_dim(self) -> int:
-        """Length that every member's z is padded to."""
+    def latent_dims(self) -> tuple[int, int]:
+        """The shortest z that may be drawn, and the longest, to which all are padded."""
         match self._domains.get("latent_dim", GanConfig().latent_dim):
-            case Range(high=high):
-                return int(high)
+            case Range(low=low, high=high):
+                return int(low), int(high)
             case Choices(choices=choices):
-                return max(int(choice) for choice in choices)
+                lengths = [int(choice) for choice in choices]
+                return min(lengths), max(lengths)
             case fixed:
-                return int(fixed)
+                return int(fixed), int(fixed)
 
 
 def _draw(trial: Trial, name: str, domain: Domain) -> Value:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.schema import CONTROL, HISTORY, SAMPLES, TRIALS
+from sweeps.mistakes import SweepFailure
 
 __all__ = ["CONFIG_NAME", "StorageError", "Store", "TableName"]
 
@@ -44,7 +45,7 @@ _SCHEMAS = {
 }
 
 
-class StorageError(Exception):
+class StorageError(SweepFailure):
     """The results cannot be written; the message is one line that names the path."""
 
 

@@ -355,7 +355,7 @@ def cohort_config(config: SweepConfig) -> CohortConfig:
         batch_size=config.train.batch_size,
         noise=config.model.noise,
         precision=config.train.precision,
-        latent_dim=Space(config).largest_latent_dim,
+        latent_dim=Space(config).latent_dims[1],
     )
 
 

@@ -237,6 +237,57 @@ def test_a_sweep_that_is_running_is_not_run_twice(tmp_path, begin):
         assert "busy" in refused.stderr
 
 
+FACTORY = """
+from torch import nn
+
+class Generator(nn.Module):
+    def __init__(self, latent_dim):
+        super().__init__()
+        self.layer = nn.Linear(latent_dim, 64)
+    def forward(self, z):
+        return self.layer(z{change}).tanh().unflatten(1, (1, 8, 8))
+
+class Discriminator(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 1)
+    def forward(self, x):
+        return self.layer(x.flatten(1))[:, 0]
+
+def factory(latent_dim, sample_shape):
+    return Generator(latent_dim), Discriminator()
+"""
+
+
+def test_the_users_own_architecture_is_found_in_their_directory_and_trained(tmp_path):
+    (tmp_path / "nets.py").write_text(FACTORY.format(change=""))
+    own = ["--set", "model.architecture=nets:factory", "--trials", "2", "--name", "own"]
+    result = gansweep("run", *own, *SMALL, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    trials = pd.read_parquet(tmp_path / "runs" / "own" / "trials")
+    assert set(trials["architecture"]) == {"nets:factory"}
+    assert set(trials["status"]) <= {"complete", "pruned"}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "expected"),
+    [
+        ("nowhere:factory", "cannot be imported"),
+        ("nets:factory", "not linear in z"),
+    ],
+)
+def test_an_architecture_that_cannot_be_used_is_refused_before_anything_is_written(
+    tmp_path, architecture, expected
+):
+    (tmp_path / "nets.py").write_text(FACTORY.format(change=" - z.mean(1, keepdim=True)"))
+    result = gansweep("run", "--set", f"model.architecture={architecture}", cwd=tmp_path)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert expected in line
+    assert architecture in line
+    assert not (tmp_path / "runs").exists()
+
+
 def test_on_a_terminal_there_is_one_live_display(tmp_path):
     controller, terminal = pty.openpty()
     process = subprocess.Popen(

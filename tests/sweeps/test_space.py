@@ -88,13 +88,18 @@ def test_an_unnamed_loss_is_the_default_one():
 
 
 @pytest.mark.parametrize(
-    ("domain", "largest"),
-    [({"choices": [16, 64, 8]}, 64), ({"low": 4, "high": 20}, 20), (7, 7), (None, 64)],
+    ("domain", "extremes"),
+    [
+        ({"choices": [16, 64, 8]}, (8, 64)),
+        ({"low": 4, "high": 20}, (4, 20)),
+        (7, (7, 7)),
+        (None, (64, 64)),
+    ],
 )
-def test_the_largest_latent_dimension(domain, largest):
+def test_the_extreme_latent_dimensions(domain, extremes):
     space = {"lr_g": {"low": 1e-4, "high": 1e-3}, "latent_dim": domain}
     config = parse_config({"space": {k: v for k, v in space.items() if v is not None}})
-    assert Space(config).largest_latent_dim == largest
+    assert Space(config).latent_dims == extremes
 
 
 def test_enqueued_baselines_come_first_and_as_they_are():
