@@ -30,7 +30,7 @@ __all__ = ["step"]
 def step(cohort: Cohort, dataset: Dataset, statistics: SignalStatistics) -> None:
     """Trains every living member of the cohort by one step and notes what was seen.
 
-    A member whose loss or gradient turns non-finite keeps the parameters that it had before that
+    A member whose loss, logits or gradient turn non-finite keeps the parameters that it had before that
     update, is dead from then on, and leaves the others bitwise as they would be without it.
 
     Args:
@@ -105,7 +105,7 @@ def _update_d(cohort: Cohort, round_: Round, *, real: Tensor, fake: Tensor) -> _
 
     loss = loss.detach()
     values["d_updates"][: round_.members] += 1
-    sound = loss.isfinite() & (penalty.isfinite() | values["gp_weight"][: round_.members].isnan())
+    sound = loss.isfinite() & logits.isfinite().all(dim=1)
     norm = _descend(cohort, D, gradient, sound, lr="lr_d", count=values["d_updates"])
     for kind, part in round_.penalties:
         if kind is Penalty.CLIP:

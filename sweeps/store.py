@@ -18,11 +18,9 @@ import pyarrow.parquet as pq
 
 from analysis.schema import CONTROL, HISTORY, SAMPLES, TRIALS
 from sweeps.mistakes import SweepFailure
+from sweeps.naming import CONFIG_NAME
 
-__all__ = ["CONFIG_NAME", "StorageError", "Store", "TableName"]
-
-CONFIG_NAME = "sweep.toml"
-"""File in the sweep's directory that holds its resolved config."""
+__all__ = ["StorageError", "Store", "TableName"]
 
 _TEMPORARY = ".tmp"
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import resource
 import signal
@@ -108,29 +109,30 @@ def test_saving_changes_nothing_and_leaves_one_file(digits, tmp_path):
         torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk():
-    """No file may grow beyond 2,000 bytes: writing more fails, as on a full disk."""
+    """No file may grow beyond 2,000 bytes: writing more fails, as on a full disk.
+
+    Only for as long as it is needed: pytest's own output may go to a longer file.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
-    def fill():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
 
-    yield fill
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_when_writing_fails_the_last_checkpoint_stands(digits, tmp_path, full_disk):
+def test_when_writing_fails_the_last_checkpoint_stands(digits, tmp_path):
     cohort = started(digits)
     save(cohort, tmp_path / "cohort")
     kept = (tmp_path / "cohort").read_bytes()
     assert len(kept) > 2000
     run_interval(cohort, digits, 1)
-    full_disk()
     for name in ("cohort", "another"):
-        with pytest.raises(Exception, match=r"[Ff]ile too large"):
+        with full_disk(), pytest.raises(Exception, match=r"[Ff]ile too large"):
             save(cohort, tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["cohort"]
     assert (tmp_path / "cohort").read_bytes() == kept
