@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -97,7 +99,7 @@ def launch(
         made_with = "\n".join(f"{package} {number}" for package, number in versions().items())
         store.write_config(to_toml(config, comment=made_with))
         with (
-            _terminated_like_interrupted(),
+            _stop_requests() as asked,
             embedded_ray(cpus=planned.workers, gpus=planned.gpus, log_dir=logs),
         ):
             # Ray reads some of its environment, which embedded_ray sets, when it is imported.
@@ -107,7 +109,7 @@ def launch(
             objective = config.search.objective
             with Display(config.search.trials, console, objective=objective) as display:
                 fleet = Fleet(config, planned, directory / JOURNAL_NAME, store, logs)
-                return _watch(fleet, display, console)
+                return _watch(fleet, display, console, asked)
 
 
 def _make(directory: Path) -> None:
@@ -120,29 +122,45 @@ def _make(directory: Path) -> None:
         raise StorageError(f"{directory}: cannot be made: {error.strerror}") from None
 
 
-def _watch(fleet: Fleet, display: Display, console: Console) -> StudyStatus:
-    try:
-        while fleet.is_running():
-            display.update(fleet.status())
-            fleet.wait(_POLL_S)
-        status = fleet.status()
-        display.update(status)
-    except KeyboardInterrupt:
-        console.print("Stopping at the next rung; Ctrl-C again does not wait for it.")
-        with contextlib.suppress(KeyboardInterrupt):
-            fleet.request_stop()
-            fleet.wait(_GRACE_S)
-        return fleet.status()
-    if not status.done:
+def _watch(fleet: Fleet, display: Display, console: Console, asked: threading.Event) -> StudyStatus:
+    """Draws until the workers have ended or the user asks to stop."""
+    while fleet.is_running() and not asked.is_set():
+        display.update(fleet.status())
+        fleet.wait(_POLL_S)
+    status = fleet.status()
+    display.update(status)
+    if status.done:
+        return status
+    if not asked.is_set():
         raise fleet.failure()
-    return status
+    console.print("Stopping at the next rung; Ctrl-C again does not wait for it.")
+    fleet.request_stop()
+    fleet.wait(_GRACE_S)
+    return fleet.status()
 
 
 @contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Lets SIGTERM, which schedulers send, stop as cleanly as Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _stop_requests() -> Iterator[threading.Event]:
+    """Lets Ctrl-C, and SIGTERM which schedulers send, ask for a stop; the second one interrupts.
+
+    A KeyboardInterrupt could arise anywhere, in a callback of Ray's too, where it is lost.
+
+    Yields:
+        What is set when a stop is asked for.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked  # signals are the main thread's
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            signal.default_int_handler(number, frame)
+        asked.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
