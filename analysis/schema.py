@@ -49,7 +49,15 @@ STATISTICS = ("mean", "std", "min", "max")
 GRADIENT_SIGNALS = ("grad_norm_d", "grad_norm_g")
 """Signals that also have `<signal>_above_100_share`, the share of steps above 100 (ganhacks)."""
 
-METRICS = ("frechet_distance", "mode_kl", "mode_entropy", "modes_1pct", "feature_spread")
+METRICS = (
+    "frechet_distance",
+    "mode_kl",
+    "mode_entropy",
+    "modes_1pct",
+    "feature_spread",
+    "hq_share",
+    "modes_hit",
+)
 """Judgements of a rung's samples; `eval_images` of them, against a reference half of the data.
 
 frechet_distance: between the classifier features of samples and reference, >= 0, less is better.
@@ -58,6 +66,9 @@ mode_entropy: exp(entropy) of the class shares: the effective number of modes, i
 modes_1pct: number of classes that have at least 1% of the samples.
 feature_spread: sqrt of trace(covariance of sample features) / trace(of the reference's); near 1
   is right, near 0 is a collapse to one image.
+hq_share: of points of a mixture: the share within three standard deviations of the nearest mode;
+  null for images.
+modes_hit: of points of a mixture: number of modes with at least one such point; null for images.
 """
 
 HYPERPARAMETERS: dict[str, pa.DataType] = {
@@ -65,12 +76,19 @@ HYPERPARAMETERS: dict[str, pa.DataType] = {
     "lr_d": pa.float64(),
     "latent_dim": pa.int64(),
     "loss": pa.string(),
+    "penalty": pa.string(),
     "label_smoothing": pa.float64(),
     "clip_value": pa.float64(),
     "gp_weight": pa.float64(),
+    "dragan_weight": pa.float64(),
+    "r1_gamma": pa.float64(),
+    "d_norm": pa.string(),
     "beta1": pa.float64(),
     "beta2": pa.float64(),
     "d_steps": pa.int64(),
+    "lr_schedule": pa.string(),
+    "instance_noise": pa.float64(),
+    "ema_half_life_images": pa.float64(),
 }
 """One column each in `TRIALS`; null where the trial's loss does not have it."""
 
@@ -99,6 +117,7 @@ TRIALS = pa.schema(
         pa.field("seconds", pa.float64()),  # wall time from admission to end
         pa.field("ended_at", _TIME),
         pa.field("worker", pa.string()),
+        pa.field("slots", pa.int64()),  # of the worker: members that it trains at once
         pa.field("device", pa.string()),
         pa.field("dataset", pa.string()),
         pa.field("architecture", pa.string()),

@@ -33,6 +33,7 @@ def save(cohort: Cohort, path: Path) -> None:
         "members": json.dumps([member.config.to_dict() for member in cohort.members]),
         "sample_shape": json.dumps(cohort.sample_shape),
         "slots": json.dumps(cohort.slots),
+        "classes": json.dumps(cohort.classes),
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     tensors = {name: tensor.cpu().contiguous() for name, tensor in _tensors(cohort).items()}
@@ -57,7 +58,8 @@ def load(path: Path, *, device: str = "cpu") -> Cohort:
         metadata = {name: json.loads(text) for name, text in file.metadata().items()}
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 no mapping
     config = CohortConfig(**metadata["cohort"])
-    cohort = Cohort(config, metadata["sample_shape"], slots=metadata["slots"], device=device)
+    sizes = {name: metadata[name] for name in ("slots", "classes")}
+    cohort = Cohort(config, metadata["sample_shape"], device=device, **sizes)
     # They were saved in the order of their slots, which admission keeps.
     cohort.admit([GanConfig(**member) for member in metadata["members"]])
     for name, tensor in _tensors(cohort).items():
@@ -67,10 +69,9 @@ def load(path: Path, *, device: str = "cpu") -> Cohort:
 
 def _tensors(cohort: Cohort) -> dict[str, Tensor]:
     """Views of all that the members have."""
-    members = len(cohort.members)
-    flats = {
-        f"{player}.{name}": getattr(stack, name)[:members]
+    everything = {
+        f"{player}.{name}": tensor
         for player, stack in (("G", cohort.G), ("D", cohort.D))
-        for name in ("parameters", "moment1", "moment2")
-    }
-    return flats | {f"values.{name}": value[:members] for name, value in cohort.values.items()}
+        for name, tensor in stack.state().items()
+    } | {f"values.{name}": value for name, value in cohort.values.items()}
+    return {name: tensor[: len(cohort.members)] for name, tensor in everything.items()}

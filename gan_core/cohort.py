@@ -13,22 +13,26 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from gan_core.config import CohortConfig, ConfigError, GanConfig, Precision
+from gan_core.config import CohortConfig, ConfigError, GanConfig, LrSchedule, Precision
 from gan_core.losses import real_threshold
 from gan_core.networks.catalog import build
-from gan_core.noise import Purpose, latents, stream_key, uniforms
+from gan_core.noise import Purpose, latents, normals, stream_key, uniforms
 from gan_core.schedule import Schedule, order_key, schedule
-from gan_core.stack import Stack
+from gan_core.stack import Stack, corner
 
 __all__ = ["Cohort", "Member"]
 
 _VALUES = {
     **dict.fromkeys(("seed", "latent_dim", "d_steps", "step", "d_updates"), torch.int64),
     **dict.fromkeys(("lr_g", "lr_d", "beta1", "beta2", "smoothing", "clip"), torch.float64),
-    **dict.fromkeys(("gp_weight", "threshold"), torch.float64),
-    **dict.fromkeys(("labels", "alive"), torch.bool),
+    **dict.fromkeys(("penalty_weight", "threshold"), torch.float64),
+    **dict.fromkeys(("instance_noise", "average_decay"), torch.float64),
+    **dict.fromkeys(("labels", "linear", "cosine", "alive"), torch.bool),
 }
 _DTYPES = {Precision.FLOAT32: torch.float32, Precision.FLOAT64: torch.float64}
+
+
+_G = ""  # all generators of a cohort are of one kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,27 +53,47 @@ class Cohort:
     bitwise if batch_size is a multiple of 32 and torch runs one thread (every slot is then aligned
     and vectorised alike), to rounding otherwise.
 
-    Attributes:
+    Args:
         config: what the members share.
-        sample_shape: (channels, height, width).
+        sample_shape: (channels, height, width), or (dimensions,) of points.
+        slots: members at most.
+        device: where all of it lives.
+        classes: of the dataset, for conditional networks.
+
+    Attributes:
         G: the generators' parameters.
-        D: the discriminators' parameters.
+        D: the discriminators' parameters; a kind for each normalisation.
+        noise_numel: random numbers that G wants for each sample beside z.
         values: each member's own numbers by name, [slots] each, on the device.
         members: who stands in the slots, in order.
         schedule: the rounds of a step.
     """
 
     def __init__(
-        self, config: CohortConfig, sample_shape: Sequence[int], *, slots: int, device: str = "cpu"
+        self,
+        config: CohortConfig,
+        sample_shape: Sequence[int],
+        *,
+        slots: int,
+        device: str = "cpu",
+        classes: int = 0,
     ) -> None:
+        if config.conditional and classes < 1:
+            right = "needs a dataset with labels"
+            raise ConfigError("conditional", config.conditional, right)
         self.config = config
         self.sample_shape = tuple(sample_shape)
         self.slots = slots
+        self.classes = classes if config.conditional else 0
         self.dtype = _DTYPES[config.precision]
         self.device = torch.device(device)
-        generator, discriminator = build(config, config.latent_dim, self.sample_shape, seed=0)
-        self.G = Stack(generator, slots, dtype=self.dtype, device=device)
-        self.D = Stack(discriminator, slots, dtype=self.dtype, device=device)
+        generator, discriminator = self._build(GanConfig(), config.latent_dim)
+        fused = self.device.type == "cuda" or not _has_convolutions(generator, discriminator)
+        self.G, self.D = (
+            Stack(slots, dtype=self.dtype, device=device, fused=fused) for _ in range(2)
+        )
+        self.G.add_kind(_G, generator)
+        self.noise_numel = int(getattr(generator, "noise_numel", 0))
         self.values = {
             name: torch.zeros(slots, dtype=kind, device=device) for name, kind in _VALUES.items()
         }
@@ -89,7 +113,8 @@ class Cohort:
         Raises:
             ValueError: more than there are free slots.
             ConfigError: a latent dimension above the cohort's, or one below it with a generator
-                that is not linear in z at first, so that padding would change it.
+                that is not linear in z at first, so that padding would change it; a schedule of
+                the rates without `CohortConfig.schedule_steps`; what the architecture refuses.
         """
         if len(configs) > self.slots - len(self.members):
             free = self.slots - len(self.members)
@@ -119,51 +144,115 @@ class Cohort:
                 return slot
         raise ValueError(f"not in this cohort: {member}")
 
-    def export(self, member: Member) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The state dicts of the member's plain (G, D), un-padded, on the CPU."""
-        slot = self.slot(member)
-        return self.G.export(slot, member.g_shapes), self.D.export(slot, member.d_shapes)
+    def export(
+        self, member: Member, *, average: bool = False
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The state dicts of the member's plain (G, D), un-padded, on the CPU.
+
+        Args:
+            member: whose.
+            average: whether G's weights are the moving average, for a member that keeps one.
+        """
+        slot, kind = self.slot(member), member.config.d_norm.value
+        average = average and member.config.ema_half_life_images is not None
+        return (
+            self.G.export(_G, slot, member.g_shapes, average=average),
+            self.D.export(kind, slot, member.d_shapes),
+        )
+
+    def run_g(
+        self,
+        tensors: dict[str, Tensor],
+        rows: slice | Tensor,
+        inputs: Sequence[Tensor],
+        *,
+        training: bool = True,
+    ) -> Tensor:
+        """G of these rows with these parameters on (z, labels, noise), as far as it wants them."""
+        buffers = self.G.buffers(_G, rows)
+        return self.G.forward(_G, tensors, buffers, *inputs, training=training)
+
+    def g_leaves(self, rows: slice, *, requires_grad: bool = False) -> dict[str, Tensor]:
+        """The parameters of G of these rows, see `Stack.leaves`."""
+        return self.G.leaves(_G, rows, requires_grad=requires_grad)
+
+    def collect_g(self, gradients: Sequence[Tensor]) -> None:
+        """Lays the gradients of all members' G out flat, see `Stack.collect`."""
+        self.G.collect(_G, slice(len(self.members)), gradients)
 
     @torch.no_grad()
     def generate(self, members: Sequence[Member], count: int) -> Tensor:
         """Samples from each member's fixed evaluation noise: the same z at every call.
+
+        From the moving average of G's weights where the member keeps one. Of a conditional G
+        they go round the classes: sample i is of class i modulo their number.
 
         Args:
             members: whose.
             count: samples of each.
 
         Returns:
-            [len(members), count, *sample_shape], in [-1, 1].
+            [len(members), count, *sample_shape]; images in [-1, 1].
         """
         if not members:
             return torch.empty(0, count, *self.sample_shape, dtype=self.dtype, device=self.device)
         slots = torch.tensor([self.slot(m) for m in members], device=self.device)
         zero = torch.zeros_like(slots)
-        key = stream_key(self.values["seed"][slots], Purpose.EVALUATION, zero, zero)
-        z = latents(
-            key,
-            count,
-            self.config.latent_dim,
-            noise=self.config.noise,
-            lengths=self.values["latent_dim"][slots],
-            dtype=self.dtype,
+        seed = self.values["seed"][slots]
+        inputs = [
+            latents(
+                stream_key(seed, Purpose.EVALUATION, zero, zero),
+                count,
+                self.config.latent_dim,
+                noise=self.config.noise,
+                lengths=self.values["latent_dim"][slots],
+                dtype=self.dtype,
+            )
+        ]
+        if self.classes:
+            labels = torch.arange(count, device=self.device) % self.classes
+            inputs.append(labels.expand(len(members), count))
+        if self.noise_numel:
+            key = stream_key(seed, Purpose.EVALUATION, zero, zero + 1)
+            inputs.append(normals(key, count, self.noise_numel, self.dtype))
+        averaged = torch.tensor([m.config.ema_half_life_images is not None for m in members])
+        own = self.G.parameters[slots]
+        flat = torch.where(averaged.to(self.device)[:, None], self.G.average[slots], own)
+        return self.run_g(self.G.tensors(_G, flat), slots, inputs, training=False)
+
+    def _build(self, config: GanConfig, latent_dim: int) -> tuple[nn.Module, nn.Module]:
+        extra = {}
+        if config.d_norm != "none":
+            extra["d_norm"] = config.d_norm
+        if self.classes:
+            extra["classes"] = self.classes
+        return build(
+            self.config,
+            latent_dim=latent_dim,
+            sample_shape=self.sample_shape,
+            seed=config.seed,
+            **extra,
         )
-        return self.G.forward(self.G.tensors(self.G.parameters[slots]), z)
 
     def _place(self, config: GanConfig, slot: int) -> Member:
         if config.latent_dim > self.config.latent_dim:
             right = f"must be at most the cohort's {self.config.latent_dim}"
             raise ConfigError("latent_dim", config.latent_dim, right)
-        players = build(self.config, config.latent_dim, self.sample_shape, config.seed)
-        for stack, module in zip((self.G, self.D), players, strict=True):
-            stack.admit(slot, dict(module.named_parameters()))
-        for name, value in _own_values(config).items():
+        if config.lr_schedule is not LrSchedule.CONSTANT and self.config.schedule_steps is None:
+            right = "needs CohortConfig.schedule_steps"
+            raise ConfigError("lr_schedule", config.lr_schedule.value, right)
+        generator, discriminator = self._build(config, config.latent_dim)
+        kind = config.d_norm.value
+        if kind not in self.D.kinds:
+            self.D.add_kind(kind, self._build(config, self.config.latent_dim)[1])
+        self.G.admit(_G, slot, generator)
+        self.D.admit(kind, slot, discriminator)
+        for name, value in _own_values(config, self.config.batch_size).items():
             self.values[name][slot] = value
         if config.latent_dim < self.config.latent_dim and not self._padding_probed:
-            self._probe_padding(config, slot, players[0])
+            self._probe_padding(config, slot, generator)
             self._padding_probed = True
-        shapes = [{name: p.shape for name, p in module.named_parameters()} for module in players]
-        return Member(config, shapes[0], shapes[1])
+        return Member(config, _shapes(generator), _shapes(discriminator))
 
     def _arrange(self, members: list[Member], slots: Sequence[int]) -> None:
         """Makes the members, who stand in these slots, the cohort, sorted by signature."""
@@ -180,15 +269,22 @@ class Cohort:
 
     def _probe_padding(self, config: GanConfig, slot: int, generator: nn.Module) -> None:
         """Refuses a generator that, padded, is not the plain one or would not stay it."""
-        z = uniforms(torch.tensor([config.seed]), 4, config.latent_dim, self.dtype)
-        plain = generator.to(self.dtype)(z[0])
+        count, row = 4, slice(slot, slot + 1)
+        z = uniforms(torch.tensor([config.seed]), count, config.latent_dim, self.dtype)
+        rest = []
+        if self.classes:
+            rest.append(torch.arange(count)[None] % self.classes)
+        if self.noise_numel:
+            rest.append(torch.zeros(1, count, self.noise_numel, dtype=self.dtype))
+        plain = generator.to(self.dtype).eval()(*(x[0] for x in (z, *rest)))
         tail = self.config.latent_dim - config.latent_dim
-        leaves = self.G.leaves(slice(slot, slot + 1), requires_grad=True)
-        padded = self.G.forward(leaves, torch.nn.functional.pad(z, (0, tail)).to(self.device))[0]
+        inputs = [x.to(self.device) for x in (torch.nn.functional.pad(z, (0, tail)), *rest)]
+        leaves = self.g_leaves(row, requires_grad=True)
+        padded = self.run_g(leaves, row, inputs, training=False)[0]
         gradients = torch.autograd.grad(padded.sum(), list(leaves.values()), materialize_grads=True)
         # A gradient outside of the plain shape would fill the padding as soon as it is trained.
         leaks = any(
-            gradient.count_nonzero() != gradient[0][_corner(own.shape)].count_nonzero()
+            gradient.count_nonzero() != gradient[0][corner(own.shape)].count_nonzero()
             for gradient, own in zip(gradients, generator.parameters(), strict=True)
         )
         if leaks or not torch.allclose(padded.cpu(), plain, rtol=1e-4, atol=1e-5):
@@ -196,14 +292,22 @@ class Cohort:
             raise ConfigError("model.architecture", self.config.architecture, right)
 
 
-def _corner(shape: Sequence[int]) -> tuple[slice, ...]:
-    """Where a plain tensor stands in its padded one."""
-    return tuple(slice(size) for size in shape)
+def _shapes(module: nn.Module) -> dict[str, torch.Size]:
+    return {name: parameter.shape for name, parameter in module.named_parameters()}
 
 
-def _own_values(config: GanConfig) -> dict[str, float]:
-    """What a fresh member brings; NaN and 0 stand for what its loss does not have."""
+def _has_convolutions(*modules: nn.Module) -> bool:
+    """Convolutions of many members at once are slower than one by one on a CPU."""
+    return any(
+        isinstance(part, nn.modules.conv._ConvNd) for module in modules for part in module.modules()
+    )
+
+
+def _own_values(config: GanConfig, batch_size: int) -> dict[str, float]:
+    """What a fresh member brings; NaN and 0 stand for what its recipe does not have."""
     threshold = real_threshold(config.loss.adversarial)
+    weights = (config.gp_weight, config.dragan_weight, config.r1_gamma)
+    half_life = config.ema_half_life_images
     return {
         **{name: getattr(config, name) for name in ("seed", "latent_dim", "d_steps")},
         **{name: getattr(config, name) for name in ("lr_g", "lr_d", "beta1", "beta2")},
@@ -211,8 +315,12 @@ def _own_values(config: GanConfig) -> dict[str, float]:
         "d_updates": 0,
         "smoothing": config.label_smoothing or 0.0,
         "clip": math.nan if config.clip_value is None else config.clip_value,
-        "gp_weight": math.nan if config.gp_weight is None else config.gp_weight,
+        "penalty_weight": next((weight for weight in weights if weight is not None), math.nan),
+        "instance_noise": config.instance_noise,
+        "average_decay": math.nan if half_life is None else 0.5 ** (batch_size / half_life),
         "threshold": math.nan if threshold is None else threshold,
         "labels": config.loss.adversarial.has_labels,
+        "linear": config.lr_schedule is LrSchedule.LINEAR,
+        "cosine": config.lr_schedule is LrSchedule.COSINE,
         "alive": True,
     }

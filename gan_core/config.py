@@ -9,13 +9,18 @@ from enum import StrEnum
 from typing import Any
 
 __all__ = [
+    "NAMED",
+    "NO_PENALTY",
     "VARIANTS",
+    "Activation",
     "AdversarialLoss",
     "CohortConfig",
     "ConfigError",
     "GanConfig",
     "LossVariant",
+    "LrSchedule",
     "Noise",
+    "Normalisation",
     "Penalty",
     "Precision",
     "applies",
@@ -44,6 +49,7 @@ class AdversarialLoss(StrEnum):
     LSGAN = "lsgan"
     HINGE = "hinge"
     WASSERSTEIN = "wasserstein"
+    RELATIVISTIC = "relativistic"
 
     @property
     def has_labels(self) -> bool:
@@ -56,17 +62,30 @@ class Penalty(StrEnum):
 
     CLIP = "clip"
     WGAN_GP = "wgan-gp"
+    DRAGAN = "dragan"
+    R1 = "r1"
+    R1R2 = "r1r2"
+
+    @property
+    def is_per_sample(self) -> bool:
+        """Whether it is a gradient of D at single samples, which batch statistics would mix."""
+        return self is not Penalty.CLIP
 
 
 class LossVariant(StrEnum):
-    """A named recipe: an adversarial loss and, for some, a penalty."""
+    """A named recipe: an adversarial loss and, for some, a penalty that belongs to it."""
 
     MINIMAX = "minimax"
     NONSATURATING = "nonsaturating"
     LSGAN = "lsgan"
     HINGE = "hinge"
+    WASSERSTEIN = "wasserstein"
+    RELATIVISTIC = "relativistic"
     WGAN = "wgan"
     WGAN_GP = "wgan-gp"
+    DRAGAN = "dragan"
+    R1 = "r1"
+    R3GAN = "r3gan"
 
     @property
     def adversarial(self) -> AdversarialLoss:
@@ -75,7 +94,7 @@ class LossVariant(StrEnum):
 
     @property
     def penalty(self) -> Penalty | None:
-        """The penalty on D, or None."""
+        """The penalty that belongs to the recipe; None leaves the choice free."""
         return VARIANTS[self][1]
 
 
@@ -84,36 +103,81 @@ VARIANTS: dict[LossVariant, tuple[AdversarialLoss, Penalty | None]] = {
     LossVariant.NONSATURATING: (AdversarialLoss.NONSATURATING, None),
     LossVariant.LSGAN: (AdversarialLoss.LSGAN, None),
     LossVariant.HINGE: (AdversarialLoss.HINGE, None),
+    LossVariant.WASSERSTEIN: (AdversarialLoss.WASSERSTEIN, None),
+    LossVariant.RELATIVISTIC: (AdversarialLoss.RELATIVISTIC, None),
     LossVariant.WGAN: (AdversarialLoss.WASSERSTEIN, Penalty.CLIP),
     LossVariant.WGAN_GP: (AdversarialLoss.WASSERSTEIN, Penalty.WGAN_GP),
+    LossVariant.DRAGAN: (AdversarialLoss.NONSATURATING, Penalty.DRAGAN),
+    LossVariant.R1: (AdversarialLoss.NONSATURATING, Penalty.R1),
+    LossVariant.R3GAN: (AdversarialLoss.RELATIVISTIC, Penalty.R1R2),
 }
 
-# Hyperparameters that only some losses have, with the value they take there unless given.
-# Clip 0.01: Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1. Weight 10: Gulrajani et al.
-# 2017, arXiv:1704.00028, algorithm 1.
-_CONDITIONAL: dict[str, float] = {"label_smoothing": 0.0, "clip_value": 0.01, "gp_weight": 10.0}
+
+class Normalisation(StrEnum):
+    """What D's hidden layers are normalised by; see `gan_core.networks.norms`."""
+
+    NONE = "none"
+    BATCH = "batch"
+    LAYER = "layer"
+    SPECTRAL = "spectral"
 
 
-def applies(hyperparameter: str, loss: LossVariant) -> bool:
-    """Whether a GAN with this loss has the hyperparameter at all."""
-    match hyperparameter:
-        case "label_smoothing":
-            return loss.adversarial.has_labels
-        case "clip_value":
-            return loss.penalty is Penalty.CLIP
-        case "gp_weight":
-            return loss.penalty is Penalty.WGAN_GP
-        case _:
-            return True
+class LrSchedule(StrEnum):
+    """How both rates go from the first step to `CohortConfig.schedule_steps`."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    """To 0 in equal steps."""
+    COSINE = "cosine"
+    """To 0 along half a cosine (Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5)."""
+
+
+NO_PENALTY = "none"
+"""How a config writes that a loss goes without a penalty."""
+
+# Hyperparameters that only some recipes have, with the value they take there unless given.
+# Clip 0.01: Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1. Weights 10: Gulrajani et al.
+# 2017, arXiv:1704.00028, algorithm 1; Kodali et al. 2017, arXiv:1705.07215, sec. 4; Mescheder et
+# al. 2018, arXiv:1801.04406, sec. 4.1.
+_CONDITIONAL: dict[str, float] = {
+    "label_smoothing": 0.0,
+    "clip_value": 0.01,
+    "gp_weight": 10.0,
+    "dragan_weight": 10.0,
+    "r1_gamma": 10.0,
+}
+_WEIGHT_OF = {
+    "clip_value": (Penalty.CLIP,),
+    "gp_weight": (Penalty.WGAN_GP,),
+    "dragan_weight": (Penalty.DRAGAN,),
+    "r1_gamma": (Penalty.R1, Penalty.R1R2),
+}
+
+
+def applies(hyperparameter: str, loss: LossVariant, penalty: Penalty | None = None) -> bool:
+    """Whether a GAN has the hyperparameter at all.
+
+    Args:
+        hyperparameter: a field of `GanConfig`.
+        loss: its loss.
+        penalty: chosen apart from the loss, for losses that have none of their own.
+    """
+    if hyperparameter == "penalty":
+        return loss.penalty is None
+    if hyperparameter == "label_smoothing":
+        return loss.adversarial.has_labels
+    if hyperparameter in _WEIGHT_OF:
+        return (loss.penalty or penalty) in _WEIGHT_OF[hyperparameter]
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)
 class GanConfig:
     """The hyperparameters of one GAN.
 
-    `label_smoothing`, `clip_value` and `gp_weight` exist only under some losses: left at None
-    they take their default there and stay None elsewhere; given where they do not exist they
-    are refused.
+    `penalty` may be chosen for losses that have none of their own. `label_smoothing` and the
+    penalties' weights exist only under some recipes: left at None they take their default there
+    and stay None elsewhere; given where they do not exist they are refused.
 
     Raises:
         ConfigError: a value out of its bounds.
@@ -128,33 +192,71 @@ class GanConfig:
     latent_dim: int = 64
     """Length of z, >= 1."""
     loss: LossVariant = LossVariant.NONSATURATING
+    penalty: Penalty | None = None
+    """On D beside the loss; "none" is None. That of a loss that has its own is filled in."""
     label_smoothing: float | None = None
     """One-sided (Salimans et al. 2016, arXiv:1606.03498, sec. 3.4): D's real target is 1 minus
     this; in [0, 1). Cross-entropy losses only."""
     clip_value: float | None = None
-    """Bound of D's weights after each of its updates, > 0; wgan only."""
+    """Bound of D's weights after each of its updates, > 0; penalty clip only."""
     gp_weight: float | None = None
-    """Weight of the gradient penalty, >= 0; wgan-gp only."""
+    """Weight of the gradient penalty, >= 0; penalty wgan-gp only."""
+    dragan_weight: float | None = None
+    """Weight of the gradient penalty, >= 0; penalty dragan only."""
+    r1_gamma: float | None = None
+    """Weight gamma of gamma/2 |grad D|^2, >= 0; penalties r1 and r1r2 only. To be scaled with the
+    data: 10 suits images of 64 pixels, 0.1 points in the plane."""
+    d_norm: Normalisation = Normalisation.NONE
+    """Of D's hidden layers; not batch with a penalty on gradients at single samples."""
     beta1: float = 0.5
     """Adam's decay of the first moment, in [0, 1)."""
     beta2: float = 0.999
     """Adam's decay of the second moment, in [0, 1)."""
     d_steps: int = 1
     """Updates of D for each update of G, >= 1."""
+    lr_schedule: LrSchedule = LrSchedule.CONSTANT
+    """Of both rates."""
+    instance_noise: float = 0.0
+    """Standard deviation of normal noise on all that D sees (Sonderby et al. 2017,
+    arXiv:1610.04490, sec. 3.2), >= 0; images lie in [-1, 1]."""
+    ema_half_life_images: float | None = None
+    """Half-life, in real images seen by G's updates, of an exponential moving average of G's
+    weights (Karras et al. 2018, arXiv:1710.10196, sec. 6.1), > 0; samples are then the
+    average's. None: no average."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "loss", _member(LossVariant, "loss", self.loss))
+        for name, enum in NAMED.items():
+            if name != "penalty":
+                object.__setattr__(self, name, _member(enum, name, getattr(self, name)))
+        object.__setattr__(self, "penalty", self._own_penalty())
         for name, default in _CONDITIONAL.items():
-            value = getattr(self, name)
-            if value is None and applies(name, self.loss):
+            value, exists = getattr(self, name), applies(name, self.loss, self.penalty)
+            if value is None and exists:
                 object.__setattr__(self, name, default)
-            elif value is not None and not applies(name, self.loss):
-                raise ConfigError(name, value, f"loss {self.loss.value!r} has none: leave it out")
-        for name in ("seed", "latent_dim", "d_steps"):
-            check_value(name, getattr(self, name), integer=True)
-        for name in ("lr_g", "lr_d", "beta1", "beta2", *_CONDITIONAL):
-            if applies(name, self.loss):
-                check_value(name, getattr(self, name))
+            elif value is not None and not exists:
+                recipe = f"loss {self.loss.value!r}"
+                if name in _WEIGHT_OF:
+                    recipe += f" with penalty {(self.penalty or NO_PENALTY)!s}"
+                raise ConfigError(name, value, f"{recipe} has none: leave it out")
+        for name in _BOUNDS:
+            if getattr(self, name) is not None or name not in _OPTIONAL:
+                check_value(name, getattr(self, name), integer=name in _WHOLE)
+        if self.d_norm is Normalisation.BATCH and self.penalty and self.penalty.is_per_sample:
+            right = (
+                f"penalty {self.penalty.value!r} takes D's gradient at single samples, which "
+                "batch statistics mix: must be none, layer or spectral"
+            )
+            raise ConfigError("d_norm", self.d_norm.value, right)
+
+    def _own_penalty(self) -> Penalty | None:
+        given = self.penalty
+        if given is None or given == NO_PENALTY:
+            return self.loss.penalty
+        penalty = Penalty(_member(Penalty, "penalty", given))
+        if self.loss.penalty not in (None, penalty):
+            right = f"loss {self.loss.value!r} has its own, {self.loss.penalty.value!r}"
+            raise ConfigError("penalty", penalty.value, f"{right}: leave it out")
+        return penalty
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, as stored with the results."""
@@ -173,10 +275,24 @@ _BOUNDS: dict[str, tuple[float, bool, float]] = {
     "label_smoothing": (0, True, 1),
     "clip_value": (0, False, math.inf),
     "gp_weight": (0, True, math.inf),
+    "dragan_weight": (0, True, math.inf),
+    "r1_gamma": (0, True, math.inf),
+    "instance_noise": (0, True, math.inf),
+    "ema_half_life_images": (0, False, math.inf),
     "beta1": (0, True, 1),
     "beta2": (0, True, 1),
     "d_steps": (1, True, 2**10),
 }
+_WHOLE = ("seed", "latent_dim", "d_steps")
+_OPTIONAL = (*_CONDITIONAL, "ema_half_life_images")
+
+NAMED: dict[str, type[StrEnum]] = {
+    "loss": LossVariant,
+    "penalty": Penalty,
+    "d_norm": Normalisation,
+    "lr_schedule": LrSchedule,
+}
+"""Hyperparameters that are names and not numbers."""
 
 
 def check_value(name: str, value: object, *, integer: bool = False, key: str | None = None) -> None:
@@ -210,6 +326,14 @@ class Noise(StrEnum):
     """Uniform in [-1, 1)."""
 
 
+class Activation(StrEnum):
+    """Of hidden layers."""
+
+    LEAKY_RELU = "leaky_relu"
+    """Slope 0.2 below zero."""
+    RELU = "relu"
+
+
 class Precision(StrEnum):
     """Number format of parameters and activations."""
 
@@ -235,6 +359,14 @@ class CohortConfig:
     """Images in each batch, >= 1."""
     noise: Noise = Noise.NORMAL
     precision: Precision = Precision.FLOAT32
+    activation: Activation = Activation.LEAKY_RELU
+    """Of the hidden layers of fully connected networks."""
+    channels: int = 64
+    """Width of convolutional networks: channels of their widest image."""
+    conditional: bool = False
+    """Whether G and D are told the class of each image."""
+    schedule_steps: int | None = None
+    """G updates over which `GanConfig.lr_schedule` runs; None allows only constant rates."""
     latent_dim: int = 64
     """The largest `GanConfig.latent_dim` that can be admitted; shorter ones are padded to it."""
 
@@ -246,9 +378,13 @@ class CohortConfig:
             object.__setattr__(self, name, widths)
             if any(isinstance(w, bool) or not isinstance(w, int) or w < 1 for w in widths):
                 raise ConfigError(name, list(widths), "must be a list of whole numbers >= 1")
-        batch = self.batch_size
-        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-            raise ConfigError("batch_size", batch, "must be a whole number >= 1")
+        object.__setattr__(self, "activation", _member(Activation, "activation", self.activation))
+        for name in ("batch_size", "channels", "schedule_steps"):
+            value = getattr(self, name)
+            if value is None and name == "schedule_steps":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigError(name, value, "must be a whole number >= 1")
         check_value("latent_dim", self.latent_dim, integer=True)
 
 

@@ -93,12 +93,14 @@ def train(
         )
     if cohort is None:
         configs = list(configs)
-        cohort = CohortConfig(latent_dim=max((c.latent_dim for c in configs), default=1))
+        longest = max((c.latent_dim for c in configs), default=1)
+        cohort = CohortConfig(latent_dim=longest, schedule_steps=steps)
     if slots < 1:
         raise ConfigError("slots", slots, "must be >= 1")
     waiting = iter(configs)
     device = str(dataset.images.device)
-    stacked = Cohort(cohort, dataset.sample_shape, slots=slots, device=device)
+    classes = len(dataset.classes)
+    stacked = Cohort(cohort, dataset.sample_shape, slots=slots, device=device, classes=classes)
     while True:
         stacked.admit(list(islice(waiting, slots - len(stacked.members))))
         if not stacked.members:

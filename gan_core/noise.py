@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gan_core.config import Noise
 
-__all__ = ["Purpose", "batch_indices", "latents", "splitmix64", "stream_key", "uniforms"]
+__all__ = ["Purpose", "batch_indices", "latents", "normals", "splitmix64", "stream_key", "uniforms"]
 
 _ROW_STRIDE = 1 << 16  # counters between two rows of z; above it latent dimensions would overlap
 _LANES = 32  # float32 elements that torch's CPU kernels take at once; see _counters
@@ -30,6 +30,11 @@ class Purpose(IntEnum):
     LATENT = 1
     INTERPOLATION = 2
     EVALUATION = 3
+    PERTURBATION = 4
+    NETWORK = 5
+    REAL_NOISE = 6
+    FAKE_NOISE = 7
+    FAKE_NOISE_OF_G = 8
 
 
 def _signed(value: int) -> int:
@@ -114,8 +119,18 @@ def uniforms(key: Tensor, rows: int, columns: int, dtype: torch.dtype) -> Tensor
     return values[:, : rows * columns].view(-1, rows, columns)
 
 
-def _normals(key: Tensor, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
-    """Standard normals by Box and Muller (1958): columns 2p and 2p+1 come from one hash."""
+def normals(key: Tensor, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+    """Standard normals by Box and Muller (1958): columns 2p and 2p+1 come from one hash.
+
+    Args:
+        key: int64 [members].
+        rows: draws for each member.
+        columns: numbers in a draw; at most 131,072.
+        dtype: of the result.
+
+    Returns:
+        [members, rows, columns].
+    """
     pairs = (columns + 1) // 2
     bits = _bits(key, rows, pairs)
     radius = (_shift_right(bits, 32) + 1).to(dtype).mul_(2.0**-32).log_().mul_(-2).sqrt_()
@@ -142,7 +157,7 @@ def latents(
     """
     match noise:
         case Noise.NORMAL:
-            z = _normals(key, rows, columns, dtype)
+            z = normals(key, rows, columns, dtype)
         case Noise.UNIFORM:
             z = uniforms(key, rows, columns, dtype) * 2 - 1
     beyond = torch.arange(columns, device=key.device) >= lengths[:, None]

@@ -2,8 +2,8 @@
 
 A step has as many rounds as the greatest `d_steps`. Members that update D less often sit out the
 first rounds, so that all meet at the last one, whose fakes also update G. Members are sorted by
-`d_steps` (descending), penalty and loss: whoever takes part in a round is a prefix, and whoever
-shares a penalty or a loss within equal `d_steps` is contiguous, so nobody pays for a neighbour's.
+`d_steps` (descending), D's normalisation, penalty and loss: whoever takes part in a round is a
+prefix, and whoever shares the others is contiguous in it, so nobody pays for a neighbour's.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeVar
 
-from gan_core.config import AdversarialLoss, GanConfig, LossVariant, Penalty
+from gan_core.config import AdversarialLoss, GanConfig, Normalisation, Penalty
 
 __all__ = ["Round", "Schedule", "order_key", "schedule"]
 
 Key = TypeVar("Key")
-
-_VARIANT_ORDER = sorted(LossVariant, key=lambda v: (v.penalty or "", v.adversarial))
 
 
 @dataclass(frozen=True)
@@ -31,8 +29,19 @@ class Round:
     """Cover the members, in order."""
     penalties: tuple[tuple[Penalty, slice], ...]
     """Only the members that have one."""
+    norms: tuple[tuple[Normalisation, slice], ...]
+    """Cover the members, in order: whose D is the same module."""
+    noisy: tuple[slice, ...]
+    """The members whose D sees noise."""
+    averaged: tuple[slice, ...]
+    """The members whose G is averaged."""
     index: int
     """Rounds of the step before this one."""
+
+    def norms_of(self, part: slice) -> tuple[tuple[Normalisation, slice], ...]:
+        """`norms` of these members alone."""
+        cut = ((n, slice(max(r.start, part.start), min(r.stop, part.stop))) for n, r in self.norms)
+        return tuple((norm, rows) for norm, rows in cut if rows.start < rows.stop)
 
 
 @dataclass(frozen=True)
@@ -42,9 +51,16 @@ class Schedule:
     rounds: tuple[Round, ...]
 
 
-def order_key(config: GanConfig) -> tuple[int, int]:
+def order_key(config: GanConfig) -> tuple[int, str, str, str, bool, bool]:
     """The signature by which members stand together, as a sort key."""
-    return (-config.d_steps, _VARIANT_ORDER.index(config.loss))
+    return (
+        -config.d_steps,
+        config.d_norm.value,
+        config.penalty or "",
+        config.loss.adversarial.value,
+        config.instance_noise > 0,
+        config.ema_half_life_images is not None,
+    )
 
 
 def schedule(configs: Sequence[GanConfig]) -> Schedule:
@@ -55,13 +71,25 @@ def schedule(configs: Sequence[GanConfig]) -> Schedule:
 
 def _round(configs: Sequence[GanConfig], depth: int, index: int) -> Round:
     active = [c for c in configs if c.d_steps >= depth - index]
-    penalties = _runs(active, lambda c: c.loss.penalty)
+    penalties = _runs(active, _penalised)
     return Round(
         members=len(active),
         losses=_runs(active, lambda c: c.loss.adversarial),
-        penalties=tuple((p, part) for p, part in penalties if p is not None),
+        penalties=tuple((key[1], part) for key, part in penalties if key[1] is not None),
+        norms=_runs(active, lambda c: c.d_norm),
+        noisy=_those(active, lambda c: c.instance_noise > 0),
+        averaged=_those(active, lambda c: c.ema_half_life_images is not None),
         index=index,
     )
+
+
+def _those(configs: Sequence[GanConfig], wanted: Callable[[GanConfig], bool]) -> tuple[slice, ...]:
+    return tuple(part for is_wanted, part in _runs(configs, wanted) if is_wanted)
+
+
+def _penalised(config: GanConfig) -> tuple[Normalisation, Penalty | None]:
+    """With the norm: a penalty is taken of one module."""
+    return config.d_norm, config.penalty
 
 
 def _runs(

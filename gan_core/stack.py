@@ -4,128 +4,214 @@ A row holds all tensors of one plain module end to end, each at a multiple of 64
 row's length is such a multiple as well. So every slot is aligned alike (matrix kernels may add up
 in another order at another alignment, and a member's numbers must not depend on its slot), and
 Adam, clipping, norms and moves between slots are one operation over all tensors.
+
+Members may have different modules, of one *kind* each (D's normalisation): a row is as long as
+the longest kind's, and what a shorter one leaves over stays zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from gan_core.config import ConfigError
-
-__all__ = ["Stack"]
+__all__ = ["Stack", "corner"]
 
 _ALIGNMENT = 16  # elements: 64 bytes of float32
 
 
+@dataclass(frozen=True, eq=False)
+class _Kind:
+    """A module without values of its own, and where its tensors stand."""
+
+    module: nn.Module
+    places: dict[str, tuple[int, torch.Size]]
+    """Offset in a row and shape of each parameter."""
+    buffers: dict[str, Tensor]
+    """[slots, *shape] of each buffer."""
+
+
 class Stack:
-    """The parameters of one player, with Adam's moments.
+    """The parameters of one player, with Adam's moments and the modules' buffers.
+
+    Args:
+        slots: rows.
+        dtype: of the parameters.
+        device: where they live.
+        fused: whether modules run for all members at once (`torch.func.vmap`) or one by one;
+            fused they must draw nothing at random.
 
     Attributes:
         parameters: [slots, width].
         moment1: [slots, width].
         moment2: [slots, width].
         gradient: [slots, width]; scratch between the backward pass and the update.
+        average: [slots, width], moving average of the parameters where one is kept.
     """
 
-    def __init__(self, template: nn.Module, slots: int, *, dtype: torch.dtype, device: str) -> None:
-        """Allocates.
-
-        Args:
-            template: a plain module with the (padded) shapes; only its code and shapes are used.
-            slots: rows.
-            dtype: of the parameters.
-            device: where they live.
-
-        Raises:
-            ConfigError: the module has buffers, which are not trained fused.
-        """
-        buffers = [name for name, _ in template.named_buffers()]
-        if buffers:
-            right = f"has buffers ({', '.join(buffers)}), which a cohort cannot hold"
-            raise ConfigError("model.architecture", type(template).__name__, right)
-        self._module = template.to("meta")
-        self._places: dict[str, tuple[int, torch.Size]] = {}
-        width = 0
-        for name, parameter in template.named_parameters():
-            self._places[name] = (width, parameter.shape)
-            width += -(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT
-        self.parameters, self.gradient, self.moment1, self.moment2 = (
-            torch.zeros(slots, width, dtype=dtype, device=device) for _ in range(4)
+    def __init__(self, slots: int, *, dtype: torch.dtype, device: str, fused: bool = True) -> None:
+        self.fused = fused
+        self._kinds: dict[str, _Kind] = {}
+        self.parameters, self.gradient, self.moment1, self.moment2, self.average = (
+            torch.zeros(slots, 0, dtype=dtype, device=device) for _ in range(5)
         )
 
-    def tensors(self, flat: Tensor) -> dict[str, Tensor]:
+    @property
+    def kinds(self) -> list[str]:
+        """Those that members may be of."""
+        return list(self._kinds)
+
+    def add_kind(self, kind: str, template: nn.Module) -> None:
+        """Makes room for members of a kind.
+
+        Args:
+            kind: its name.
+            template: a plain module with the (padded) shapes; its values are not used.
+        """
+        places, width = {}, 0
+        for name, parameter in template.named_parameters():
+            places[name] = (width, parameter.shape)
+            width += -(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT
+        slots, more = len(self.parameters), width - self.parameters.shape[1]
+        for name in ("parameters", "gradient", "moment1", "moment2", "average"):
+            if more > 0:
+                wider = torch.nn.functional.pad(getattr(self, name), (0, more))
+                setattr(self, name, wider.contiguous())
+        buffers = {
+            name: torch.zeros(slots, *b.shape, dtype=self._buffer_type(b), device=self._device)
+            for name, b in template.named_buffers()
+        }
+        self._kinds[kind] = _Kind(template.to("meta"), places, buffers)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.parameters.device
+
+    def _buffer_type(self, buffer: Tensor) -> torch.dtype:
+        return self.parameters.dtype if buffer.is_floating_point() else buffer.dtype
+
+    def tensors(self, kind: str, flat: Tensor) -> dict[str, Tensor]:
         """Views of rows by the module's names: [rows, *shape] of [rows, width]."""
         return {
             name: flat[:, offset : offset + shape.numel()].unflatten(1, shape)
-            for name, (offset, shape) in self._places.items()
+            for name, (offset, shape) in self._kinds[kind].places.items()
         }
 
-    def leaves(self, rows: slice, *, requires_grad: bool = False) -> dict[str, Tensor]:
+    def leaves(self, kind: str, rows: slice, *, requires_grad: bool = False) -> dict[str, Tensor]:
         """The parameters of these rows, to differentiate by or to hold fixed."""
-        tensors = self.tensors(self.parameters[rows])
+        tensors = self.tensors(kind, self.parameters[rows])
         return {name: t.detach().requires_grad_(requires_grad) for name, t in tensors.items()}
 
-    def forward(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    def buffers(self, kind: str, rows: slice | Tensor) -> dict[str, Tensor]:
+        """The buffers of these rows; of a slice they are views, which training writes to."""
+        return {name: buffer[rows] for name, buffer in self._kinds[kind].buffers.items()}
+
+    def forward(
+        self,
+        kind: str,
+        tensors: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        *inputs: Tensor,
+        training: bool = True,
+    ) -> Tensor:
         """Every member's module on its own inputs.
 
         Args:
+            kind: of these members.
             tensors: [members, *shape] by the module's names.
-            inputs: [members, batch, ...].
+            buffers: likewise.
+            inputs: [members, batch, ...] each.
+            training: whether layers that tell training from evaluation are to train.
 
         Returns:
             [members, batch, ...].
         """
+        module = self._kinds[kind].module
+        if module.training is not training:
+            module.train(training)
 
-        def one(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-            return functional_call(self._module, parameters, (x,))
+        def one(own: dict[str, Tensor], x: tuple[Tensor, ...]) -> Tensor:
+            return functional_call(module, own, x)
 
-        return vmap(one, randomness="error")(dict(tensors), inputs)
+        everything = {**tensors, **buffers}
+        if self.fused:
+            return vmap(one, randomness="error")(everything, inputs)
+        rows = [dict(zip(everything, row, strict=True)) for row in _rows(everything.values())]
+        return torch.stack([one(own, x) for own, x in zip(rows, _rows(inputs), strict=True)])
 
-    def admit(self, row: int, tensors: Mapping[str, Tensor]) -> None:
-        """Writes a fresh member's initial parameters, zero-padded, and clears its moments."""
-        for flat in (self.parameters, self.gradient, self.moment1, self.moment2):
+    def admit(self, kind: str, row: int, module: nn.Module) -> None:
+        """Writes a fresh member's initial values, zero-padded, and clears its moments."""
+        for flat in (self.parameters, self.gradient, self.moment1, self.moment2, self.average):
             flat[row].zero_()
-        places = self.tensors(self.parameters[row : row + 1])
-        for name, tensor in tensors.items():
-            corner = tuple(slice(size) for size in tensor.shape)
-            places[name][0][corner].copy_(tensor.detach())
+        for flat in (self.parameters, self.average):
+            places = self.tensors(kind, flat[row : row + 1])
+            for name, tensor in module.named_parameters():
+                places[name][0][corner(tensor.shape)].copy_(tensor.detach())
+        for name, buffer in module.named_buffers():
+            self._kinds[kind].buffers[name][row].copy_(buffer)
 
-    def export(self, row: int, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-        """A copy of one member's parameters on the CPU, cut back to its own shapes."""
-        places = self.tensors(self.parameters[row : row + 1])
+    def export(
+        self, kind: str, row: int, shapes: Mapping[str, Sequence[int]], *, average: bool = False
+    ) -> dict[str, Tensor]:
+        """A copy of one member's parameters and buffers on the CPU, cut back to its own shapes."""
+        flat = self.average if average else self.parameters
+        places = self.tensors(kind, flat[row : row + 1])
+        own = {name: places[name][0][corner(shape)] for name, shape in shapes.items()}
+        kept = {name: buffer[row] for name, buffer in self._kinds[kind].buffers.items()}
+        return {name: tensor.cpu().clone() for name, tensor in (own | kept).items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a member's row is, by name: [slots, ...] each, to move, save and load."""
+        flats = {name: getattr(self, name) for name in ("parameters", "moment1", "moment2")}
+        return flats | {"average": self.average} | self.all_buffers()
+
+    def all_buffers(self) -> dict[str, Tensor]:
+        """Of every kind, by kind and name: [slots, *shape]."""
         return {
-            name: places[name][0][tuple(slice(size) for size in shape)].cpu().clone()
-            for name, shape in shapes.items()
+            f"{kind}.{name}": buffer
+            for kind, of_kind in self._kinds.items()
+            for name, buffer in of_kind.buffers.items()
         }
 
     def rearrange(self, order: Sequence[int]) -> None:
         """Moves row order[i] to row i, for every i; rows beyond are left as they are."""
-        index = torch.tensor(order, dtype=torch.int64, device=self.parameters.device)
-        for flat in (self.parameters, self.moment1, self.moment2):
-            flat[: len(order)] = flat[index]
+        index = torch.tensor(order, dtype=torch.int64, device=self._device)
+        for tensor in self.state().values():
+            tensor[: len(order)] = tensor[index]
         # It may hold NaN of who has left, which the norms of who stands there now would see.
         self.gradient.zero_()
 
-    def collect(self, gradients: Sequence[Tensor]) -> Tensor:
-        """Lays the gradients of the first members' tensors out flat.
+    def collect(self, kind: str, rows: slice, gradients: Sequence[Tensor]) -> None:
+        """Lays gradients of these rows' tensors out flat, in `gradient`.
 
         Args:
+            kind: of these members.
+            rows: theirs.
             gradients: [members, *shape] each, in the order of `tensors`.
-
-        Returns:
-            [members, width], a view of `gradient`.
         """
-        flat = self.gradient[: gradients[0].shape[0]]
-        for place, gradient in zip(self.tensors(flat).values(), gradients, strict=True):
+        for place, gradient in self._gradients(kind, rows, gradients):
             place.copy_(gradient)
-        return flat
 
-    def accumulate(self, rows: slice, gradients: Sequence[Tensor]) -> None:
-        """Adds gradients of these rows' tensors, given as to `collect`, to what it laid out."""
-        places = self.tensors(self.gradient[rows])
-        for place, gradient in zip(places.values(), gradients, strict=True):
+    def accumulate(self, kind: str, rows: slice, gradients: Sequence[Tensor]) -> None:
+        """Adds gradients, given as to `collect`, to what it laid out."""
+        for place, gradient in self._gradients(kind, rows, gradients):
             place.add_(gradient)
+
+    def _gradients(
+        self, kind: str, rows: slice, gradients: Sequence[Tensor]
+    ) -> list[tuple[Tensor, Tensor]]:
+        places = self.tensors(kind, self.gradient[rows]).values()
+        return list(zip(places, gradients, strict=True))
+
+
+def corner(shape: Sequence[int]) -> tuple[slice, ...]:
+    """Where a plain tensor stands in its padded one."""
+    return tuple(slice(size) for size in shape)
+
+
+def _rows(tensors: Iterable[Tensor]) -> list[tuple[Tensor, ...]]:
+    """What each member has: `unbind`, because its backward pass is one `stack`."""
+    return list(zip(*(t.unbind(0) for t in tensors), strict=True))

@@ -2,12 +2,11 @@
 
 The reference that exactness is held to: `d_steps` times draw a batch (with replacement) and z,
 and update D on real and fake; then update G on the fakes of the last of these, through the D
-that they updated.
+that they updated. Real and fake go through D in one pass, unless D has batch statistics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,10 +15,12 @@ from torch import Tensor
 from gan_core.adam import Rates, adam_step_
 from gan_core.cohort import Cohort
 from gan_core.config import AdversarialLoss, Penalty
+from gan_core.critic import Critic
 from gan_core.data import Dataset
-from gan_core.losses import d_loss, g_loss
-from gan_core.noise import Purpose, batch_indices, latents, stream_key, uniforms
-from gan_core.penalties import clip_weights_, wgan_gp
+from gan_core.draws import Draws
+from gan_core.losses import d_loss, g_loss, needs_real
+from gan_core.noise import Purpose
+from gan_core.penalties import clip_weights_, dragan, r1, r1r2, wgan_gp
 from gan_core.schedule import Round
 from gan_core.signals import SIGNALS, SignalStatistics
 from gan_core.stack import Stack
@@ -30,28 +31,34 @@ __all__ = ["step"]
 def step(cohort: Cohort, dataset: Dataset, statistics: SignalStatistics) -> None:
     """Trains every living member of the cohort by one step and notes what was seen.
 
-    A member whose loss, logits or gradient turn non-finite keeps the parameters that it had before that
-    update, is dead from then on, and leaves the others bitwise as they would be without it.
+    A member whose loss, logits or gradient turn non-finite keeps the parameters that it had
+    before that update, is dead from then on, and leaves the others bitwise as they would be
+    without it.
 
     Args:
         cohort: changed in place.
         dataset: what to draw real samples from.
         statistics: takes the step's signals in.
     """
-    *early, last = cohort.schedule.rounds
-    for round_ in early:
-        with torch.no_grad():
-            fake = cohort.G.forward(cohort.G.leaves(slice(round_.members)), _noise(cohort, round_))
-        _update_d(cohort, round_, real=_real(cohort, round_, dataset), fake=fake)
-
-    alive = cohort.values["alive"][: last.members]
+    members = len(cohort.members)
+    alive = cohort.values["alive"][:members]
     alive_before = alive.clone()
-    g_leaves = cohort.G.leaves(slice(last.members), requires_grad=True)
-    fake = cohort.G.forward(g_leaves, _noise(cohort, last))
-    seen = _update_d(cohort, last, real=_real(cohort, last, dataset), fake=fake.detach())
-    g_value, g_norm = _update_g(cohort, last, g_leaves, fake)
+    buffers = [(now, now.clone()) for s in (cohort.G, cohort.D) for now in s.all_buffers().values()]
+    for round_ in cohort.schedule.rounds:
+        draws = Draws(cohort, round_, dataset)
+        is_last = round_.members == members and round_ is cohort.schedule.rounds[-1]
+        g_leaves = cohort.g_leaves(slice(round_.members), requires_grad=is_last)
+        with torch.set_grad_enabled(is_last):
+            fake = cohort.run_g(g_leaves, slice(round_.members), draws.g_inputs())
+        seen = _update_d(cohort, round_, draws, fake=fake.detach())
+    g_value, g_norm = _update_g(cohort, draws, list(g_leaves.values()), fake)
 
-    cohort.values["step"][: last.members] += alive
+    cohort.values["step"][:members] += alive
+    # What the dead's layers saw of their last, non-finite step is not kept either.
+    if buffers and (alive.is_cuda or not alive.all()):
+        for now, before in buffers:
+            dead = ~alive.view(-1, *[1] * (now.dim() - 1))
+            now[:members] = torch.where(dead, before[:members], now[:members])
     signals = _signals(cohort, seen, g_value, g_norm)
     statistics.add(signals, sound=alive, nonfinite=alive_before & ~alive)
 
@@ -72,95 +79,112 @@ class _Seen:
     """[members], of the gradient of both"""
 
 
-def _update_d(cohort: Cohort, round_: Round, *, real: Tensor, fake: Tensor) -> _Seen:
-    D, values = cohort.D, cohort.values
-    leaves = D.leaves(slice(round_.members), requires_grad=True)
-    # One pass over both: D has no batch statistics through which they could meet.
-    logits = D.forward(leaves, torch.cat((real, fake), dim=1))
-    real_logits, fake_logits = logits.tensor_split(2, dim=1)
-    smoothing = values["smoothing"][: round_.members, None].to(cohort.dtype)
+def _update_d(cohort: Cohort, round_: Round, draws: Draws, *, fake: Tensor) -> _Seen:
+    members, D = round_.members, cohort.D
+    critic = Critic(D, round_.norms, draws.labels)
+    real = draws.noisy(draws.real, Purpose.REAL_NOISE)
+    fake = draws.noisy(fake, Purpose.FAKE_NOISE)
+    real_logits, fake_logits = critic.judge_both(real=real, fake=fake)
+    smoothing = cohort.values["smoothing"][:members, None].to(cohort.dtype)
 
-    def one_loss(kind: AdversarialLoss, part: slice) -> Tensor:
-        return d_loss(
-            kind, real=real_logits[part], fake=fake_logits[part], smoothing=smoothing[part]
-        )
+    def one(kind: AdversarialLoss, part: slice) -> Tensor:
+        logits = {"real": real_logits[part], "fake": fake_logits[part]}
+        return d_loss(kind, **logits, smoothing=smoothing[part]).mean(dim=1)
 
-    loss = _by_loss(round_, one_loss)
-    penalty = torch.full_like(loss, torch.nan).detach()
-    total, extra = loss.sum(), []
-    for kind, part in round_.penalties:
-        if kind is Penalty.WGAN_GP:
-            # Leaves of their own: through slices of the others, every member would pay.
-            part_leaves = D.leaves(part, requires_grad=True)
-            value = _wgan_gp(cohort, round_, part, part_leaves, real=real, fake=fake)
-            penalty[part] = value.detach()
-            total = total + value.sum()
-            extra.append((part, list(part_leaves.values())))
-    wanted = [*leaves.values(), *(leaf for _, part_leaves in extra for leaf in part_leaves)]
+    loss = torch.cat([one(kind, part) for kind, part in round_.losses])
+    penalties = [
+        (part, *_penalty(cohort, draws, kind, part, real=real, fake=fake))
+        for kind, part in round_.penalties
+        if kind.is_per_sample
+    ]
+    total = loss.sum() + sum(value.sum() for _, value, _ in penalties)
+    critics = [critic, *(own for _, _, own in penalties)]
+    wanted = [leaf for each in critics for leaf in each.leaves]
     # A penalty on D's gradient does not see every parameter (the last bias).
-    gradients = torch.autograd.grad(total, wanted, materialize_grads=True)
-    gradient = D.collect(gradients[: len(leaves)])
-    for index, (part, _) in enumerate(extra, start=1):
-        D.accumulate(part, gradients[index * len(leaves) : (index + 1) * len(leaves)])
+    gradients = iter(torch.autograd.grad(total, wanted, materialize_grads=True))
+    critic.collect(gradients)
+    for own in critics[1:]:
+        own.accumulate(gradients)
 
     loss = loss.detach()
-    values["d_updates"][: round_.members] += 1
+    noted = torch.full_like(loss, torch.nan)
+    for part, value, _ in penalties:
+        noted[part] = value.detach()
+    logits = torch.cat((real_logits, fake_logits), dim=1).detach()
+    cohort.values["d_updates"][:members] += 1
     sound = loss.isfinite() & logits.isfinite().all(dim=1)
-    norm = _descend(cohort, D, gradient, sound, lr="lr_d", count=values["d_updates"])
+    norm = _descend(cohort, D, sound, lr="lr_d", count=cohort.values["d_updates"])
     for kind, part in round_.penalties:
         if kind is Penalty.CLIP:
-            clip_weights_(D.parameters[part], values["clip"][part, None].to(cohort.dtype))
-    return _Seen(real_logits.detach(), fake_logits.detach(), loss, penalty, norm)
+            clip_weights_(D.parameters[part], cohort.values["clip"][part, None].to(cohort.dtype))
+    return _Seen(real_logits.detach(), fake_logits.detach(), loss, noted, norm)
 
 
-def _wgan_gp(
-    cohort: Cohort,
-    round_: Round,
-    part: slice,
-    leaves: dict[str, Tensor],
-    *,
-    real: Tensor,
-    fake: Tensor,
-) -> Tensor:
-    """The weighted penalty of each member of the part."""
-    key = _keys(cohort, round_, Purpose.INTERPOLATION)[part]
-    value = wgan_gp(
-        lambda x: cohort.D.forward(leaves, x),
-        real=real[part],
-        fake=fake[part],
-        mix=uniforms(key, cohort.config.batch_size, 1, cohort.dtype)[..., 0],
-    )
-    return value.mean(dim=1) * cohort.values["gp_weight"][part].to(cohort.dtype)
+def _penalty(
+    cohort: Cohort, draws: Draws, kind: Penalty, part: slice, *, real: Tensor, fake: Tensor
+) -> tuple[Tensor, Critic]:
+    """The weighted penalty of each member of the part, and the D that it was taken of.
+
+    A D with leaves of its own: through slices of the others', every member would pay.
+    """
+    ((norm, _),) = draws.round.norms_of(part)
+    critic = Critic(cohort.D, ((norm, part),), draws.labels)
+    real, fake = real[part], fake[part]
+    match kind:
+        case Penalty.WGAN_GP:
+            value = wgan_gp(critic, real=real, fake=fake, mix=draws.mix(part))
+        case Penalty.DRAGAN:
+            around = draws.perturbation(part)
+            value = dragan(critic, real=real, perturbation=around, mix=draws.mix(part))
+        case Penalty.R1:
+            value = r1(critic, real=real)
+        case Penalty.R1R2:
+            value = r1r2(critic, real=real, fake=fake)
+        case Penalty.CLIP:
+            raise ValueError("clipping is no penalty on gradients")
+    weight = cohort.values["penalty_weight"][part].to(cohort.dtype)
+    return value.mean(dim=1) * weight, critic
 
 
 def _update_g(
-    cohort: Cohort, round_: Round, leaves: dict[str, Tensor], fake: Tensor
+    cohort: Cohort, draws: Draws, leaves: list[Tensor], fake: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Updates G through the D that was just updated; returns loss and gradient norm, [members]."""
-    logits = cohort.D.forward(cohort.D.leaves(slice(round_.members)), fake)
-    loss = _by_loss(round_, lambda kind, part: g_loss(kind, fake=logits[part]))
-    gradient = cohort.G.collect(
-        torch.autograd.grad(loss.sum(), list(leaves.values()), materialize_grads=True)
-    )
+    round_, members = draws.round, len(cohort.members)
+    critic = Critic(cohort.D, round_.norms, draws.labels, requires_grad=False)
+    logits = critic(draws.noisy(fake, Purpose.FAKE_NOISE_OF_G))
+
+    def one(kind: AdversarialLoss, part: slice) -> Tensor:
+        real = _real_logits(cohort, draws, part) if needs_real(kind) else None
+        return g_loss(kind, fake=logits[part], real=real).mean(dim=1)
+
+    loss = torch.cat([one(kind, part) for kind, part in round_.losses])
+    cohort.collect_g(torch.autograd.grad(loss.sum(), leaves, materialize_grads=True))
     loss = loss.detach()
-    count = cohort.values["step"] + 1
-    return loss, _descend(cohort, cohort.G, gradient, loss.isfinite(), lr="lr_g", count=count)
+    sound = loss.isfinite() & logits.detach().isfinite().all(dim=1)
+    norm = _descend(cohort, cohort.G, sound, lr="lr_g", count=cohort.values["step"] + 1)
+    for part in round_.averaged:
+        decay = cohort.values["average_decay"][part, None].to(cohort.dtype)
+        alive = cohort.values["alive"][:members][part, None]
+        cohort.G.average[part].lerp_(cohort.G.parameters[part], (1 - decay) * alive)
+    return loss, norm
 
 
-def _by_loss(round_: Round, value: Callable[[AdversarialLoss, slice], Tensor]) -> Tensor:
-    """Each member's own loss, averaged over its batch: [members]."""
-    return torch.cat([value(kind, part).mean(dim=1) for kind, part in round_.losses])
+@torch.no_grad()
+def _real_logits(cohort: Cohort, draws: Draws, part: slice) -> Tensor:
+    """Of the updated D on the real batch, for the members whose G compares with them."""
+    critic = Critic(cohort.D, draws.round.norms_of(part), draws.labels, requires_grad=False)
+    return critic(draws.noisy(draws.real, Purpose.REAL_NOISE)[part])
 
 
-def _descend(
-    cohort: Cohort, stack: Stack, gradient: Tensor, sound: Tensor, *, lr: str, count: Tensor
-) -> Tensor:
+def _descend(cohort: Cohort, stack: Stack, sound: Tensor, *, lr: str, count: Tensor) -> Tensor:
     """Adam for the members that are alive and finite; the others are dead from now on.
 
     Returns:
         The gradients' norms, [members].
     """
     members, values = len(sound), cohort.values
+    gradient = stack.gradient[:members]
     norm = torch.linalg.vector_norm(gradient, dim=1)
     alive = values["alive"][:members]
     alive &= sound & norm.isfinite()
@@ -173,13 +197,23 @@ def _descend(
         stack.moment1[:members],
         stack.moment2[:members],
         rates=Rates(
-            lr=(values[lr][:members] * alive)[:, None],
+            lr=(values[lr][:members] * _schedule(cohort, members) * alive)[:, None],
             beta1=values["beta1"][:members, None],
             beta2=values["beta2"][:members, None],
         ),
         count=count[:members, None],
     )
     return norm
+
+
+def _schedule(cohort: Cohort, members: int) -> Tensor:
+    """What the rates are multiplied with at this step, float64 [members]."""
+    values = {name: cohort.values[name][:members] for name in ("step", "linear", "cosine")}
+    if cohort.config.schedule_steps is None:
+        return torch.ones(members, dtype=torch.float64, device=cohort.device)
+    done = (values["step"].double() / cohort.config.schedule_steps).clamp(max=1)
+    cosine = torch.where(values["cosine"], (1 + torch.cos(torch.pi * done)) / 2, 1.0)
+    return torch.where(values["linear"], 1 - done, cosine)
 
 
 def _signals(cohort: Cohort, seen: _Seen, g_value: Tensor, g_norm: Tensor) -> Tensor:
@@ -203,27 +237,3 @@ def _signals(cohort: Cohort, seen: _Seen, g_value: Tensor, g_norm: Tensor) -> Te
         "grad_norm_g": g_norm,
     }
     return torch.stack([by_name[name].double() for name in SIGNALS], dim=1)
-
-
-def _keys(cohort: Cohort, round_: Round, purpose: Purpose) -> Tensor:
-    """The members' streams in this round: (seed, purpose, step, D updates made in the step)."""
-    values = {name: value[: round_.members] for name, value in cohort.values.items()}
-    to_come = len(cohort.schedule.rounds) - round_.index
-    return stream_key(values["seed"], purpose, values["step"], values["d_steps"] - to_come)
-
-
-def _noise(cohort: Cohort, round_: Round) -> Tensor:
-    return latents(
-        _keys(cohort, round_, Purpose.LATENT),
-        cohort.config.batch_size,
-        cohort.config.latent_dim,
-        noise=cohort.config.noise,
-        lengths=cohort.values["latent_dim"][: round_.members],
-        dtype=cohort.dtype,
-    )
-
-
-def _real(cohort: Cohort, round_: Round, dataset: Dataset) -> Tensor:
-    key = _keys(cohort, round_, Purpose.BATCH)
-    indices = batch_indices(key, cohort.config.batch_size, len(dataset.images))
-    return dataset.batch(indices, cohort.dtype)

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gan_core.config import ConfigError, GanConfig, LossVariant, applies, check_value
+from gan_core.config import (
+    NAMED,
+    NO_PENALTY,
+    ConfigError,
+    GanConfig,
+    LossVariant,
+    Penalty,
+    applies,
+    check_value,
+)
 from sweeps.mistakes import did_you_mean, shown
 
 __all__ = [
@@ -15,6 +24,7 @@ __all__ = [
     "Choices",
     "Domain",
     "Range",
+    "Recipe",
     "Value",
     "as_written",
     "contains",
@@ -22,7 +32,8 @@ __all__ = [
     "parse_point",
     "parse_space",
     "parse_value",
-    "possible_losses",
+    "possible_recipes",
+    "recipe_penalty",
 ]
 
 Value = float | int | str
@@ -84,12 +95,12 @@ def parse_value(name: str, given: object, key: str) -> Value:
     Raises:
         ConfigError: the type or the bound is wrong, or the loss does not exist.
     """
-    if name == "loss":
-        losses = [loss.value for loss in LossVariant]
-        if given not in losses:
-            raise ConfigError(
-                key, given, f"there is no such loss; {did_you_mean(str(given), losses)}"
-            )
+    if name in NAMED:
+        known = [member.value for member in NAMED[name]]
+        known += [NO_PENALTY] if name == "penalty" else []
+        if given not in known:
+            right = f"there is no such {name}; {did_you_mean(str(given), known)}"
+            raise ConfigError(key, given, right)
         return str(given)
     check_value(name, given, integer=name in _WHOLE, key=key)
     assert isinstance(given, int | float)  # for the type checker: check_value has seen to it
@@ -121,12 +132,28 @@ def contains(domain: Domain, value: Value) -> bool:
     return value in domain if isinstance(domain, Range | Choices) else value == domain
 
 
-def possible_losses(domain: Domain | None) -> tuple[LossVariant, ...]:
-    """The losses that trials of a space may have, `GanConfig`'s default if it names none."""
+Recipe = tuple[LossVariant, Penalty | None]
+"""A loss and the penalty chosen beside it."""
+
+
+def possible_recipes(loss: Domain | None, penalty: Domain | None) -> tuple[Recipe, ...]:
+    """What trials may have, given the domains; `GanConfig`'s defaults where there is none."""
+    return tuple(
+        (variant, recipe_penalty(given) if applies("penalty", variant) else None)
+        for variant in map(LossVariant, _values(loss, GanConfig().loss.value))
+        for given in _values(penalty, NO_PENALTY)
+    )
+
+
+def recipe_penalty(given: object) -> Penalty | None:
+    """What a config's `penalty` stands for."""
+    return None if given == NO_PENALTY else Penalty(str(given))
+
+
+def _values(domain: Domain | None, default: str) -> list[str]:
     if domain is None:
-        return (GanConfig().loss,)
-    values = domain.choices if isinstance(domain, Choices) else (domain,)
-    return tuple(LossVariant(str(value)) for value in values)
+        return [default]
+    return [str(v) for v in (domain.choices if isinstance(domain, Choices) else (domain,))]
 
 
 def parse_space(given: object) -> dict[str, Domain]:
@@ -143,20 +170,25 @@ def parse_space(given: object) -> dict[str, Domain]:
             right = f"there is no such hyperparameter; {did_you_mean(name, HYPERPARAMETERS)}"
             raise ConfigError(f"space.{name}", given[name], right)
     space = {name: parse_domain(name, value, f"space.{name}") for name, value in given.items()}
-    losses = possible_losses(space.get("loss"))
+    recipes = possible_recipes(space.get("loss"), space.get("penalty"))
     for name in space:
-        if not any(applies(name, loss) for loss in losses):
-            raise ConfigError(f"space.{name}", given[name], _needs_loss(name, losses))
+        if not any(applies(name, *recipe) for recipe in recipes):
+            raise ConfigError(f"space.{name}", given[name], _needs_recipe(name, recipes))
     if not any(isinstance(domain, Range | Choices) for domain in space.values()):
         example = "lr_g = { low = 1e-5, high = 1e-2, log = true }"
         raise ConfigError("space", given, f"must search at least one hyperparameter: {example}")
     return space
 
 
-def _needs_loss(name: str, losses: tuple[LossVariant, ...]) -> str:
-    having = [loss.value for loss in LossVariant if applies(name, loss)]
+def _needs_recipe(name: str, recipes: tuple[Recipe, ...]) -> str:
+    losses = list(dict.fromkeys(loss.value for loss, _ in recipes))
     has = f"{', '.join(losses)} {'has' if len(losses) == 1 else 'have'} none"
-    return f"{has}, only {', '.join(having)}: leave it out or search such a loss"
+    having = [loss.value for loss in LossVariant if applies(name, loss)]
+    also = [p.value for p in Penalty if applies(name, LossVariant.NONSATURATING, p)]
+    either = ", ".join(having)
+    if also and not applies(name, LossVariant.NONSATURATING):
+        either += f" or penalty {', '.join(also)}"
+    return f"{has}, only {either}: leave it out or search such a loss"
 
 
 def parse_point(space: Mapping[str, Domain], given: object, key: str) -> dict[str, Value]:
@@ -177,10 +209,12 @@ def parse_point(space: Mapping[str, Domain], given: object, key: str) -> dict[st
         if not contains(space[name], point[name]):
             right = f"must lie in space.{name} = {shown(as_written(space[name]))}"
             raise ConfigError(place, value, right)
-    losses = possible_losses(point.get("loss", space.get("loss")))
+    recipes = possible_recipes(
+        point.get("loss", space.get("loss")), point.get("penalty", space.get("penalty"))
+    )
     for name in point:
-        if not any(applies(name, loss) for loss in losses):
-            raise ConfigError(f"{key}.{name}", point[name], _needs_loss(name, losses))
+        if not any(applies(name, *recipe) for recipe in recipes):
+            raise ConfigError(f"{key}.{name}", point[name], _needs_recipe(name, recipes))
     return point
 
 
@@ -197,7 +231,7 @@ def _parse_choices(name: str, given: Mapping[str, Any], key: str) -> Choices:
 
 
 def _parse_range(name: str, given: Mapping[str, Any], key: str) -> Range:
-    if name == "loss":
+    if name in NAMED:
         raise ConfigError(key, dict(given), 'must be a name or { choices = ["...", "..."] }')
     _known_keys(given, ("low", "high", "log", "step"), key)
     for end in ("low", "high"):

@@ -11,7 +11,7 @@ from analysis.schema import GRADIENT_SIGNALS, HYPERPARAMETERS, METRICS, SIGNALS,
 from sweeps.objective import DIRECTIONS, Direction
 from sweeps.versions import versions
 
-__all__ = ["Context", "Progress", "control_row", "history_row", "sample_row", "trial_row"]
+__all__ = ["Context", "Progress", "control_row", "history_row", "origin", "sample_row", "trial_row"]
 
 _VERSIONS = versions()
 
@@ -26,6 +26,7 @@ class Context:
     dataset: str
     architecture: str
     eval_images: int
+    slots: int
 
 
 @dataclass(kw_only=True)
@@ -80,7 +81,7 @@ def history_row(
         "interval_steps": int(statistics.get("interval_steps", 0)),
         "nonfinite_steps": int(statistics.get("nonfinite_steps", 0)),
         **{name: statistics.get(name) for name in columns},
-        **{name: member.metrics[name] for name in METRICS},
+        **{name: member.metrics.get(name) for name in METRICS},
         "mode_histogram": member.histogram,
         "eval_images": context.eval_images,
         "seconds": seconds,
@@ -121,6 +122,7 @@ def trial_row(
         "seconds": seconds,
         "ended_at": datetime.now(UTC),
         "worker": context.worker,
+        "slots": context.slots,
         "device": context.device,
         "dataset": context.dataset,
         "architecture": context.architecture,
@@ -133,6 +135,17 @@ def trial_row(
 def sample_row(context: Context, member: Progress, png: bytes) -> dict[str, Any]:
     """A grid of a member's samples."""
     return {**_member(context, member), "step": member.step, "png": png}
+
+
+def origin(context: Context, member: Progress) -> dict[str, str | int]:
+    """Where a member's weights come from, to be kept with them."""
+    return {
+        **_member(context, member),
+        "step": member.step,
+        "dataset": context.dataset,
+        "gansweep_version": _VERSIONS["gansweep"],
+        "torch_version": _VERSIONS["torch"],
+    }
 
 
 def control_row(
@@ -151,7 +164,7 @@ def control_row(
         "dataset": context.dataset,
         "extractor": extractor,
         "eval_images": context.eval_images,
-        **{name: metrics[name] for name in METRICS},
+        **{name: metrics.get(name) for name in METRICS},
         "mode_histogram": histogram,
         "classes": list(classes),
     }

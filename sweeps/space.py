@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gan_core.config import GanConfig, LossVariant, applies
 from sweeps.config import SweepConfig
-from sweeps.domain import Choices, Domain, Range, Value
+from sweeps.domain import Choices, Domain, Range, Value, recipe_penalty
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -36,14 +36,17 @@ class Space:
         Args:
             trial: an Optuna trial; its parameters get the hyperparameters' names.
         """
-        loss = GanConfig().loss
+        loss, penalty = GanConfig().loss, None
         values: dict[str, Value] = {}
-        if "loss" in self._domains:
-            values["loss"] = _draw(trial, "loss", self._domains["loss"])
-            loss = LossVariant(str(values["loss"]))
-        for name, domain in self._domains.items():
-            if name != "loss" and applies(name, loss):
-                values[name] = _draw(trial, name, domain)
+        # The recipe first: it decides which of the others there are.
+        for name in sorted(self._domains, key=lambda n: (n != "loss", n != "penalty")):
+            if not applies(name, loss, penalty):
+                continue
+            values[name] = _draw(trial, name, self._domains[name])
+            if name == "loss":
+                loss = LossVariant(str(values[name]))
+            elif name == "penalty":
+                penalty = recipe_penalty(values[name])
         return values
 
     @property

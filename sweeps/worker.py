@@ -15,13 +15,14 @@ from typing import Any, Protocol
 from gan_core.cohort import Cohort, Member
 from gan_core.config import CohortConfig, GanConfig
 from gan_core.data import load_dataset
+from gan_core.export import MemberConfig, member_bytes
 from gan_core.loop import IntervalRecord, run_interval
 from gan_core.metrics.evaluate import Evaluator
 from gan_core.samples import grid_png
 from sweeps.config import SweepConfig
 from sweeps.objective import trial_value
 from sweeps.protocol import Assignment, Final, Outcome, Reply, RungReport
-from sweeps.rows import Context, Progress, control_row, history_row, sample_row, trial_row
+from sweeps.rows import Context, Progress, control_row, history_row, origin, sample_row, trial_row
 from sweeps.space import Space
 from sweeps.store import Store
 
@@ -115,6 +116,7 @@ class Worker:
             dataset=config.data.dataset,
             architecture=config.model.architecture,
             eval_images=self._evaluator.eval_images,
+            slots=slots,
         )
         # Parts of a worker that is started again must not take the names of its former ones.
         self._prefix = f"{name}-{secrets.token_hex(4)}"
@@ -140,7 +142,8 @@ class Worker:
             if all(seed.diverged or self._is_trained(seed) for seed, _ in held.seeds):
                 self._end(held, Outcome.COMPLETE)
             else:
-                self._release([member for seed, member in held.seeds if seed.diverged])
+                diverged = [member for seed, member in held.seeds if seed.diverged]
+                self._release(diverged, Outcome.DIVERGED)
         while True:
             reply = self._talk(reports)
             self._admit(reply.refills)
@@ -228,7 +231,7 @@ class Worker:
 
     def _end(self, held: _Held, outcome: Outcome) -> None:
         """Stores a trial's members, frees their slots, and keeps its end to be told."""
-        self._release([member for _, member in held.seeds])
+        self._release([member for _, member in held.seeds], outcome)
         rows = [
             trial_row(
                 self._context,
@@ -267,8 +270,8 @@ class Worker:
     def _status(seed: Progress, outcome: Outcome) -> str:
         return Outcome.DIVERGED if seed.diverged else outcome
 
-    def _release(self, members: Sequence[Member]) -> None:
-        """Stores a grid of samples of each and frees their slots, if they still have them."""
+    def _release(self, members: Sequence[Member], outcome: Outcome) -> None:
+        """Stores samples and weights of each and frees their slots, if they still have them."""
         standing = [member for member in members if member in self._cohort.members]
         if not standing:
             return
@@ -280,7 +283,20 @@ class Worker:
             for member, images in zip(standing, samples, strict=True)
         ]
         self._store.write("samples", rows, self._part())
+        for member in standing:
+            if self._config.train.keep_weights.keeps(self._status(seeds[member], outcome)):
+                self._store_weights(seeds[member], member)
         self._cohort.evict(standing)
+
+    def _store_weights(self, seed: Progress, member: Member) -> None:
+        config = MemberConfig.of(
+            self._cohort,
+            member,
+            classes=self._dataset.classes,
+            origin=origin(self._context, seed),
+        )
+        G, D = self._cohort.export(member, average=True)
+        self._store.write_weights(seed.trial, seed.seed, member_bytes(G, D, config))
 
     # --- the owner of the study
 
@@ -356,6 +372,7 @@ def cohort_config(config: SweepConfig) -> CohortConfig:
         noise=config.model.noise,
         precision=config.train.precision,
         latent_dim=Space(config).latent_dims[1],
+        schedule_steps=config.train.steps,
     )
 
 

@@ -4,33 +4,46 @@ import pytest
 import torch
 
 from gan_core.cohort import Cohort
-from gan_core.config import CohortConfig, GanConfig, LossVariant, Noise
+from gan_core.config import CohortConfig, GanConfig, LossVariant, LrSchedule, Noise, Penalty
 from gan_core.loop import run_interval
 
 STEPS = 50
 
 
 def cohort_config(**values):
-    small = {"generator_widths": (24, 40), "discriminator_widths": (40, 24), "latent_dim": 16}
+    small = {
+        "generator_widths": (24, 40),
+        "discriminator_widths": (40, 24),
+        "latent_dim": 16,
+        "schedule_steps": 60,
+    }
     return CohortConfig(**(small | values))
 
 
 def mixed_members():
-    """Every loss twice, no two members alike in anything."""
-    return [
-        GanConfig(
-            seed=100 + i,
-            loss=loss,
-            lr_g=10 ** (-4 + i / 8),
-            lr_d=10 ** (-3.5 + i / 9),
-            latent_dim=[16, 3, 7, 10, 5][i % 5],
-            label_smoothing=0.02 * i if loss.adversarial.has_labels else None,
-            beta1=[0.5, 0.0, 0.9][i % 3],
-            beta2=[0.999, 0.9][i % 2],
-            d_steps=[1, 2, 1, 3][i % 4],
+    """Every loss and penalty, no two members alike in anything."""
+    penalties = [None, *Penalty]
+    members = []
+    for i, loss in enumerate([*LossVariant, *LossVariant]):
+        penalty = penalties[i % len(penalties)] if loss.penalty is None else None
+        members.append(
+            GanConfig(
+                seed=100 + i,
+                loss=loss,
+                penalty=penalty,
+                lr_g=10 ** (-4 + i / 30),
+                lr_d=10 ** (-3.7 + i / 30),
+                latent_dim=[16, 3, 7, 10, 5][i % 5],
+                label_smoothing=0.01 * i if loss.adversarial.has_labels else None,
+                beta1=[0.5, 0.0, 0.9][i % 3],
+                beta2=[0.999, 0.9][i % 2],
+                d_steps=[1, 2, 1, 3][i % 4],
+                lr_schedule=list(LrSchedule)[i % 3],
+                instance_noise=[0.0, 0.0, 0.1][i % 3],
+                ema_half_life_images=[None, 500.0][i % 2],
+            )
         )
-        for i, loss in enumerate([*LossVariant, *LossVariant])
-    ]
+    return members
 
 
 def trained(config, members, dataset, steps=STEPS):
@@ -47,7 +60,12 @@ def test_a_member_of_a_mixed_cohort_equals_the_gan_trained_alone(solo, digits, n
     cohort, handles, records = trained(config, members, digits)
     for member, handle in zip(members, handles, strict=True):
         alone = solo(member, config, digits, STEPS)
-        for fused, module in zip(cohort.export(handle), (alone.G, alone.D), strict=True):
+        average, _ = cohort.export(handle, average=True)
+        if member.ema_half_life_images is None:
+            alone.average = alone.G
+        modules = (alone.G, alone.D, alone.average)
+        pairs = zip((*cohort.export(handle), average), modules, strict=True)
+        for fused, module in pairs:
             for name, parameter in module.state_dict().items():
                 torch.testing.assert_close(fused[name], parameter, rtol=0, atol=1e-9)
         seen = records[handle].statistics
@@ -108,7 +126,7 @@ def test_a_nan_in_one_member_leaves_the_others_bitwise_as_without_it(digits, pre
     config = cohort_config(precision=precision)
     members = mixed_members()
     sound = trained(config, members, digits)
-    for victim in (0, 4, 11):
+    for victim in (0, 4, 11, 20):
         cohort = Cohort(config, digits.sample_shape, slots=len(members))
         handles = cohort.admit(members)
         run_interval(cohort, digits, 10)
