@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan_core.cohort import Cohort
-from gan_core.config import CohortConfig, ConfigError, GanConfig
+from gan_core.config import CohortConfig, ConfigError, GanConfig, Normalisation
 from gan_core.loop import run_interval
 from gan_core.networks.catalog import Architecture, build
 from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
@@ -46,12 +46,11 @@ def users_module(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-def weights(seed, architecture="mlp", latent_dim=4):
-    config = CohortConfig(architecture=architecture, generator_widths=(6,))
-    return [
-        {name: p.detach().clone() for name, p in module.named_parameters()}
-        for module in build(config, latent_dim, SHAPE, seed)
-    ]
+def state(seed, architecture="mlp", latent_dim=4, norm=Normalisation.NONE):
+    """Of G and of D."""
+    config = CohortConfig(architecture=architecture, generator_widths=(6,), channels=1)
+    shape = (1, 32, 32) if architecture == "sn_resnet" else SHAPE
+    return [m.state_dict() for m in build(config, latent_dim, shape, seed, d_norm=norm)]
 
 
 def alike(a, b):
@@ -62,37 +61,42 @@ def alike(a, b):
     ]
 
 
-@pytest.mark.parametrize("architecture", list(Architecture))
-def test_every_architecture_maps_z_to_samples_and_samples_to_logits(architecture):
-    G, D = build(CohortConfig(architecture=architecture), 5, SHAPE, seed=0)
-    images = G(torch.randn(3, 5, generator=torch.Generator().manual_seed(0)))
-    assert images.shape == (3, *SHAPE)
-    assert images.abs().max() <= 1
-    assert D(images).shape == (3,)
-
-
 @pytest.mark.parametrize("architecture", [*Architecture, "convolutional_players:players"])
 @pytest.mark.usefixtures("users_module")
 def test_initial_weights_are_the_seeds_and_torchs_own_stream_is_left_as_it_was(architecture):
     before = torch.random.get_rng_state()
-    first, second, other = (weights(seed, architecture) for seed in (3, 3, 4))
+    first, second, other = (state(seed, architecture) for seed in (3, 3, 4))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(alike(first, second))
-    assert not any(alike(first, other))
+    for one, another in zip(first, other, strict=True):
+        for name, t in one.items():
+            # What starts as one number everywhere is no draw.
+            assert len(t.unique()) == 1 or not torch.equal(t, another[name])
+        assert any(len(t.unique()) > 1 for t in one.values())
 
 
-def test_torchs_own_stream_has_no_say_in_the_weights():
+def test_a_spectral_ds_vectors_are_the_seeds_as_well():
+    first, second, other = (state(seed, norm=Normalisation.SPECTRAL)[1] for seed in (3, 3, 4))
+    assert torch.equal(first["layers.1.v"], second["layers.1.v"])
+    assert not torch.equal(first["layers.1.v"], other["layers.1.v"])
+
+
+def test_g_does_not_depend_on_ds_normalisation():
+    assert all(alike(state(3)[:1], state(3, norm=Normalisation.SPECTRAL)[:1]))
+
+
+def test_torchs_own_stream_has_no_say_in_the_state():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        first = weights(3)
+        first = state(3)
         torch.manual_seed(2)
-        assert all(alike(first, weights(3)))
+        assert all(alike(first, state(3)))
 
 
 @pytest.mark.gpu
 def test_the_gpus_stream_is_left_as_it_was():
     before = torch.cuda.get_rng_state()
-    weights(3)
+    state(3)
     assert torch.equal(torch.cuda.get_rng_state(), before)
 
 
@@ -128,17 +132,77 @@ def test_a_users_own_players_train_fused_as_alone(solo, digits):
                 torch.testing.assert_close(fused[name], parameter, rtol=0, atol=1e-9)
 
 
-def refusal(architecture):
+def refusal(architecture, shape=SHAPE, d_norm=Normalisation.NONE, classes=0, **config):
+    config = CohortConfig(architecture=architecture, **config)
     with pytest.raises(ConfigError) as caught:
-        build(CohortConfig(architecture=architecture), 4, SHAPE, seed=0)
+        build(config, 4, shape, seed=0, d_norm=d_norm, classes=classes)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_an_unknown_architecture_is_refused_with_those_that_exist():
     assert refusal("unet") == (
-        'model.architecture = "unet": must be one of \'mlp\', or "package.module:factory"'
+        "model.architecture = \"unet\": must be one of 'mlp', 'mlp_bn', 'dcgan', 'sn_resnet', "
+        "'stylegan', or \"package.module:factory\""
     )
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape", "sides"),
+    [
+        ("dcgan", (1, 12, 12), "8, 16, 28, 32, 64"),
+        ("dcgan", (1, 8, 16), "8, 16, 28, 32, 64"),
+        ("dcgan", (2,), "8, 16, 28, 32, 64"),
+        ("sn_resnet", (1, 28, 28), "32"),
+        ("stylegan", (1, 28, 28), "8, 16, 32, 64"),
+    ],
+)
+def test_samples_that_an_architecture_cannot_make_are_refused(architecture, shape, sides):
+    assert refusal(architecture, shape) == (
+        f'model.architecture = "{architecture}": makes square images of {sides} pixels a side; '
+        f"the dataset's samples are {shape}"
+    )
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer", "spectral"])
+@pytest.mark.usefixtures("users_module")
+def test_a_d_that_cannot_be_normalised_so_is_refused(norm):
+    norm = Normalisation(norm)
+    assert refusal("stylegan", d_norm=norm) == (
+        f'd_norm = "{norm}": stylegan\'s D goes without (it is made for R1): must be none'
+    )
+    assert refusal("convolutional_players:players", d_norm=norm) == (
+        f'd_norm = "{norm}": D of convolutional_players:players is normalised by its own factory: '
+        "must be none"
+    )
+    if norm is not Normalisation.SPECTRAL:
+        assert refusal("mlp", d_norm=norm, discriminator_widths=()) == (
+            f'd_norm = "{norm}": D has no hidden layers to normalise: must be none or spectral'
+        )
+
+
+def test_activations_are_the_fully_connected_networks_to_choose():
+    assert refusal("dcgan", activation="relu") == (
+        'model.activation = "relu": dcgan has activations of its own: leave it out'
+    )
+
+
+@pytest.mark.usefixtures("users_module")
+def test_conditional_networks_need_classes_and_a_place_for_them():
+    assert refusal("mlp", conditional=True) == (
+        "model.conditional = True: the dataset has no classes: must be false"
+    )
+    assert refusal("convolutional_players:players", conditional=True, classes=3) == (
+        "model.conditional = True: convolutional_players:players is called without classes: "
+        "must be false"
+    )
+
+
+def test_classes_nobody_asks_for_change_nothing():
+    config = CohortConfig()
+    with_classes, without = (build(config, 4, SHAPE, seed=3, classes=n) for n in (10, 0))
+    for one, other in zip(with_classes, without, strict=True):
+        assert [*one.state_dict()] == [*other.state_dict()]
 
 
 @pytest.mark.parametrize(

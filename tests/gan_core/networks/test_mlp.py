@@ -3,18 +3,14 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch import nn
 
-from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
+from gan_core.config import Activation, Normalisation
+from gan_core.networks.mlp import TUTORIAL_WIDTHS, MlpDiscriminator, MlpGenerator
+from gan_core.networks.norms import BatchNorm
 
 SHAPES = [(1, 8, 8), (3, 2, 5), (1, 28, 28)]
 WIDTHS = [(), (6,), (5, 9), (4, 3, 2)]
-
-
-@pytest.fixture(autouse=True)
-def _own_stream():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
 
 
 def by_hand(module, x, depth):
@@ -78,3 +74,44 @@ def test_samples_of_a_batch_do_not_meet():
     spoilt[2] = math.nan
     logits = D(spoilt)
     assert logits.isnan().tolist() == [False, False, True, False, False]
+
+
+def test_points_are_not_bounded():
+    G = MlpGenerator(4, (8,), (2,))
+    points = G(torch.randn(100, 4) * 1e4)
+    assert points.shape == (100, 2)
+    assert points.abs().max() > 1
+    assert MlpDiscriminator((8,), (2,))(points).shape == (100,)
+
+
+def test_relu_takes_leaky_relus_place():
+    G = MlpGenerator(4, (8, 7), (2,), activation=Activation.RELU)
+    D = MlpDiscriminator((8, 7), (2,), activation=Activation.RELU)
+    for module in (G, D):
+        kinds = [type(m) for m in module.modules()]
+        assert kinds.count(nn.ReLU) == 2
+        assert nn.LeakyReLU not in kinds
+
+
+def test_the_tutorials_generator_is_normalised_but_for_its_first_layer_and_with_the_usual_eps():
+    G = MlpGenerator(100, TUTORIAL_WIDTHS, (1, 28, 28), batch_norm=True)
+    kinds = [type(m) for m in G.layers]
+    assert kinds == [
+        *(nn.Linear, nn.LeakyReLU),
+        *(nn.Linear, BatchNorm, nn.LeakyReLU) * 3,
+        *(nn.Linear, nn.Tanh, nn.Unflatten),
+    ]
+    norms = [m for m in G.layers if isinstance(m, BatchNorm)]
+    assert [len(m.weight) for m in norms] == [256, 512, 1024]
+    assert {(m.momentum, m.eps) for m in norms} == {(0.2, 1e-5)}
+
+
+@pytest.mark.parametrize("norm", [Normalisation.BATCH, Normalisation.LAYER])
+def test_ds_hidden_layers_are_normalised_before_their_activation(norm):
+    D = MlpDiscriminator((8, 7), (1, 3, 3), norm=norm)
+    kind = BatchNorm if norm is Normalisation.BATCH else nn.LayerNorm
+    hidden = (nn.Linear, kind, nn.LeakyReLU)
+    assert [type(m) for m in D.layers] == [nn.Flatten, *hidden, *hidden]
+    h = D.layers[:3](torch.rand(20, 1, 3, 3))
+    axis = 0 if norm is Normalisation.BATCH else 1
+    torch.testing.assert_close(h.mean(dim=axis), torch.zeros(h.shape[1 - axis]), rtol=0, atol=1e-5)
