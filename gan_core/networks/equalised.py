@@ -57,15 +57,15 @@ class EqualLinear(nn.Module):
         return linear(x, self.weight * self.scale, self.bias * self.rate)
 
 
-class EqualConv2d(nn.Module):
+class EqualConv2d(nn.Conv2d):
     """A convolution by weight / sqrt(inputs k^2) that keeps height and width."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> None:
-        super().__init__()
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
         self.scale = 1 / math.sqrt(inputs * kernel**2)
-        self.padding = kernel // 2
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        nn.init.normal_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, inputs, height, width] -> [batch, outputs, height, width]."""

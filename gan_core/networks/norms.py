@@ -21,8 +21,8 @@ class BatchNorm(nn.Module):
     """Batch normalisation, in numbers torch's `nn.BatchNorm1d` and `nn.BatchNorm2d`.
 
     Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2. torch's own loses its update of
-    the running statistics under vmap, without a word, where these are views with gaps, as a
-    stack's are. Its count of batches, which it uses only without a momentum, is left out.
+    the running statistics under vmap, without a word, wherever the members' are not contiguous.
+    Its count of batches, which it uses only without a momentum, is left out.
 
     Attributes:
         running_mean: [features], what eval mode subtracts.

@@ -67,7 +67,7 @@ class _StyledLayer(nn.Module):
         super().__init__()
         self.up = up
         self.convolution = ModulatedConv2d(inputs, outputs, 3, styles)
-        self.strength = nn.Parameter(torch.zeros(()))
+        self.strength = nn.Parameter(torch.zeros(1))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.activation = LeakyRelu()
 

@@ -1,4 +1,4 @@
-"""Members stacked as a cohort stacks them: every tensor a view, with gaps, of one flat row each."""
+"""Members stacked as hard as may be: every tensor a view, with gaps, of one flat row each."""
 
 import copy
 

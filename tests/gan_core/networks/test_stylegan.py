@@ -59,7 +59,7 @@ def test_the_initial_image_is_of_moderate_size_at_any_width():
 
 def test_ds_blocks_keep_the_mean_square_that_their_two_paths_bring():
     block = StyleganDiscriminator(2, (1, 16, 16)).layers[2].double()
-    x = torch.randn(2, 8, 16, 16, dtype=torch.float64)
+    x = torch.randn(2, 4, 16, 16, dtype=torch.float64)
     paths = block.residual(x) + block.shortcut(x)
     assert block(x).shape == (2, 8, 8, 8)
     torch.testing.assert_close(block(x).square() * 2, paths.square(), rtol=1e-12, atol=1e-15)
