@@ -2,6 +2,7 @@
 
 Torch, ray, optuna and pandas are imported by the commands that need them, once all is checked.
 """
+# ruff: noqa: D301  a docstring's backspace, \b, keeps the lines below it as they are in the help
 
 from __future__ import annotations
 
@@ -20,6 +21,8 @@ from sweeps.import_path import pin_packages
 from sweeps.mistakes import SweepConfigError, SweepFailure
 from sweeps.naming import CONFIG_NAME, choose_name, find_sweep, list_sweeps
 from sweeps.plan import Plan, plan, this_machine
+from sweeps.plan_table import plan_table
+from sweeps.weights import kept_members
 
 __all__ = ["app", "main"]
 
@@ -43,6 +46,10 @@ app = typer.Typer(
 Sweep = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name, or its directory.")]
 Storage = Annotated[
     str, typer.Option("--storage", metavar="DIR", help="Where SWEEP is looked for by name.")
+]
+Trial = Annotated[str, typer.Argument(metavar="TRIAL", help='A number, or "best".')]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="S", help="Of the trial; without it, its best.")
 ]
 
 
@@ -99,7 +106,7 @@ def gansweep(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    r"""Hyperparameter sweeps for GANs: many GANs trained at once in one worker.
+    """Hyperparameter sweeps for GANs: many GANs trained at once in one worker.
 
     \b
     Begin with these:
@@ -108,6 +115,7 @@ def gansweep(
       gansweep run sweep.toml --dry-run   check it and show what would run
       gansweep run sweep.toml             run it; Ctrl-C stops, `gansweep resume` goes on
       gansweep status                     how far each sweep is
+      gansweep export digits best         take the best GAN of the sweep named digits with you
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -136,7 +144,7 @@ def run(
         bool, typer.Option("--dry-run", help="Show the config and the plan; write nothing.")
     ] = False,
 ) -> int:
-    r"""Run a new sweep.
+    """Run a new sweep.
 
     \b
     gansweep run
@@ -156,7 +164,7 @@ def run(
     named = loaded.model_copy(update={"name": chosen})
     planned = plan(named, this_machine(named.resources.device))
     if dry_run:
-        typer.echo(f"{to_toml(named)}\n{_plan_table(named, planned)}")
+        typer.echo(f"{to_toml(named)}\n{plan_table(named, planned)}")
         return DONE
     return _start(named, root / chosen, planned, resume=False)
 
@@ -171,7 +179,7 @@ def init(
     ] = PRESETS[0],
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> int:
-    r"""Write a config that explains itself.
+    """Write a config that explains itself.
 
     \b
     gansweep init
@@ -197,7 +205,7 @@ def resume(
     ] = None,
     storage: Storage = "runs",
 ) -> int:
-    r"""Go on with a sweep that was stopped, or extend one that is done.
+    """Go on with a sweep that was stopped, or extend one that is done.
 
     \b
     gansweep resume digits
@@ -223,7 +231,7 @@ def status(
     ] = None,
     storage: Storage = "runs",
 ) -> int:
-    r"""Show how far a sweep is and what is best so far, also while it runs.
+    """Show how far a sweep is and what is best so far, also while it runs.
 
     \b
     gansweep status
@@ -236,6 +244,104 @@ def status(
     for directory in (find_sweep(name, root) for name in names):
         _show_standing(_stored(directory), directory)
     return DONE
+
+
+@app.command()
+def export(
+    sweep: Sweep,
+    trial: Trial,
+    seed: Seed = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="What to make.")] = None,
+    storage: Storage = "runs",
+) -> int:
+    """Take a GAN out of a sweep, for plain PyTorch.
+
+    \b
+    gansweep export digits best
+    gansweep export digits 12 --seed 25 --out mygan
+
+    It is a directory of G.safetensors and D.safetensors (state dicts of plain modules),
+    config.json (hyperparameters, and the modules as PyTorch prints them) and samples.png.
+    """
+    directory, _, member = _member(sweep, trial, seed, storage, with_weights=True)
+    from sweeps.take_out import export as take_out
+
+    typer.echo(take_out(directory, member, out))
+    return DONE
+
+
+@app.command()
+def sample(
+    sweep: Sweep,
+    trial: Trial,
+    seed: Seed = None,
+    n: Annotated[int, typer.Option("--n", metavar="N", help="How many samples.")] = 64,
+    interpolate: Annotated[
+        bool, typer.Option("--interpolate", help="Go from one z to the next in each row.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(metavar="PNG", help="What to write.")] = None,
+    storage: Storage = "runs",
+) -> int:
+    """Draw samples of a GAN.
+
+    \b
+    gansweep sample digits best
+    gansweep sample digits 12 --seed 25 --n 256 --out grid.png
+    gansweep sample digits best --interpolate       what lies between two samples
+
+    The z are those that the GAN was judged by. A conditional GAN gets a row for each class.
+    """
+    directory, _, member = _member(sweep, trial, seed, storage, with_weights=True)
+    from sweeps.take_out import draw
+
+    typer.echo(draw(directory, member, out, n=n, between=interpolate))
+    return DONE
+
+
+@app.command()
+def replay(
+    sweep: Sweep,
+    trial: Trial,
+    seed: Seed = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Only the first N.")] = None,
+    slots: Annotated[str, typer.Option(metavar="auto|same|N", help="Copies in lockstep.")] = "auto",
+    storage: Storage = "runs",
+) -> int:
+    """Train a GAN again, and compare it with the record.
+
+    \b
+    gansweep replay digits best
+    gansweep replay digits 12 --seed 25 --steps 200
+
+    With the machine and the versions of the sweep it is the same bit for bit. Elsewhere rounding
+    differs and training amplifies it: then the first rung is held to a tolerance; beyond it the
+    exit code is 1. Kernels round by the number of GANs: "auto" trains as many copies as it takes.
+    """
+    directory, loaded, member = _member(sweep, trial, seed, storage, with_weights=False)
+    config = _stored(directory, check_files=True)
+    from sweeps.comparison import show as show_comparison
+    from sweeps.replay import rerun
+
+    comparison = rerun(config, directory, member, loaded.history, steps=steps, slots=slots)
+    show_comparison(comparison, _console())
+    return DONE if comparison.is_near else OURS
+
+
+def _member(
+    sweep: str, trial: str, seed: int | None, storage: str, *, with_weights: bool
+) -> tuple[Path, Any, Any]:
+    """The sweep's directory, the sweep, and the member's row."""
+    from analysis.compare import leaderboard
+    from analysis.load import load
+    from sweeps.members import BEST, find_member
+
+    directory = find_sweep(sweep, Path(storage).expanduser())
+    objective, loaded = _stored(directory).search.objective, load(directory)
+    leaders = leaderboard(loaded, 1)["trial"] if trial == BEST else ()
+    best = next((int(number) for number in leaders), None)
+    kept = kept_members(directory) if with_weights else None
+    found = find_member(loaded.trials, trial, seed, best=best, objective=objective, kept=kept)
+    return directory, loaded, found
 
 
 def _show_standing(config: SweepConfig, directory: Path) -> None:
@@ -258,8 +364,12 @@ def _show_standing(config: SweepConfig, directory: Path) -> None:
         leaders=leaders,
         real=None if real.empty else float(real.iloc[0]),
     )
+    show(standing, _console())
+
+
+def _console() -> Console:
     # What is piped into a file has no width of its own: 120 leaves the tables in one piece.
-    show(standing, Console(width=None if sys.stdout.isatty() else 120))
+    return Console(width=None if sys.stdout.isatty() else 120)
 
 
 def _stored(
@@ -279,18 +389,3 @@ def _start(config: SweepConfig, directory: Path, planned: Plan, *, resume: bool)
         return DONE
     console.print(f"Stopped; `gansweep resume {directory}` goes on.", soft_wrap=True)
     return INTERRUPTED
-
-
-def _plan_table(config: SweepConfig, planned: Plan) -> str:
-    """The plan as comments, so that the whole output of a dry run is TOML."""
-    memory = planned.estimated_bytes_per_worker
-    members = config.search.trials * config.train.seeds
-    rows = {
-        "device": planned.device,
-        "workers": f"{planned.workers} ({planned.threads_per_worker} thread each)",
-        "slots per worker": f"{planned.slots} members at once",
-        "trials in flight": f"{planned.max_in_flight} of {config.search.trials}",
-        "memory per worker": "unknown" if memory is None else f"about {memory / 2**30:.1f} GiB",
-        "G updates": f"at most {members * config.train.steps:,}",
-    }
-    return "\n".join(["# The plan", *(f"#   {key:<18} {value}" for key, value in rows.items())])

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from analysis.schema import CONTROL, HISTORY, SAMPLES, TRIALS
 from sweeps.mistakes import SweepFailure
 from sweeps.naming import CONFIG_NAME
+from sweeps.weights import WEIGHTS_FOLDER, weights_path
 
 __all__ = ["StorageError", "Store", "TableName"]
 
@@ -48,7 +49,7 @@ class StorageError(SweepFailure):
 
 
 class Store:
-    """The directory of one sweep: `<table>/<part>.parquet` and `sweep.toml`.
+    """The directory of one sweep: `<table>/<part>.parquet`, `sweep.toml` and members' weights.
 
     Every file is written whole under a name that begins with a dot, which Parquet readers skip,
     is synced, and only then renamed. So a reader at any moment, and after any crash, sees whole
@@ -111,13 +112,27 @@ class Store:
         """
         _put(self.directory / CONFIG_NAME, text.encode())
 
+    def write_weights(self, trial: int, seed: int, content: bytes) -> None:
+        """Write a member's networks in place of what an earlier attempt at its trial left.
+
+        Args:
+            trial: The member's.
+            seed: Likewise.
+            content: From `gan_core.export.member_bytes`.
+
+        Raises:
+            StorageError: They cannot be written; what was there still is.
+        """
+        _put(weights_path(self.directory, trial, seed), content)
+
     def clean(self) -> None:
         """Remove what killed writers left half-written; call it before writers start.
 
         Raises:
             StorageError: A leftover cannot be removed.
         """
-        for folder in (self.directory, *(self.directory / table for table in TableName)):
+        inner = (self.directory / name for name in (*TableName, WEIGHTS_FOLDER))
+        for folder in (self.directory, *inner):
             for leftover in folder.glob(f".*{_TEMPORARY}"):
                 with _storage_errors("remove", leftover):
                     leftover.unlink(missing_ok=True)
