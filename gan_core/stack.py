@@ -96,7 +96,7 @@ class Stack:
     def tensors(self, kind: str, flat: Tensor) -> dict[str, Tensor]:
         """Views of rows by the module's names: [rows, *shape] of [rows, width]."""
         return {
-            name: flat[:, offset : offset + shape.numel()].unflatten(1, shape)
+            name: flat[:, offset : offset + shape.numel()].view(len(flat), *shape)
             for name, (offset, shape) in self._kinds[kind].places.items()
         }
 
