@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gan_core.config import AdversarialLoss
-from gan_core.losses import d_loss, g_loss, real_threshold
+from gan_core.losses import d_loss, g_loss, needs_real, real_threshold
 
 LOSSES = list(AdversarialLoss)
 LABELLED = [loss for loss in LOSSES if loss.has_labels]
@@ -17,12 +17,18 @@ UNDECIDED = {
     AdversarialLoss.LSGAN: (0.5, 0.25, 0.125),
     AdversarialLoss.HINGE: (0.0, 2.0, 0.0),
     AdversarialLoss.WASSERSTEIN: (0.0, 0.0, 0.0),
+    AdversarialLoss.RELATIVISTIC: (0.0, LN2, LN2),
 }
 
 
 def logits(n=64, seed=0, scale=3.0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(n, generator=generator, dtype=torch.float64) * scale
+
+
+def of_g(loss, *, real, fake):
+    """G's loss, told of the real samples only where it asks for them."""
+    return g_loss(loss, fake=fake, real=real if needs_real(loss) else None)
 
 
 def leaf(value):
@@ -35,7 +41,7 @@ def test_an_undecided_discriminator_scores_the_known_constants(loss):
     a = leaf(logit)
     # 1e-15: a few roundings of numbers near 1.
     assert d_loss(loss, real=a, fake=a).item() == pytest.approx(d, abs=1e-15)
-    assert g_loss(loss, fake=a).item() == pytest.approx(g, abs=1e-15)
+    assert of_g(loss, real=a, fake=a).item() == pytest.approx(g, abs=1e-15)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -105,7 +111,7 @@ def test_gradients_equal_finite_differences(loss):
     assert torch.autograd.gradcheck(
         lambda x, y: d_loss(loss, real=x, fake=y, smoothing=0.1), (a, b)
     )
-    assert torch.autograd.gradcheck(lambda y: g_loss(loss, fake=y), (b,))
+    assert torch.autograd.gradcheck(lambda y: of_g(loss, real=a.detach(), fake=y), (b,))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -116,7 +122,7 @@ def test_d_wants_real_up_and_fake_down_and_g_wants_fake_up(loss):
     d_loss(loss, real=a, fake=b).sum().backward()
     assert (a.grad < 0).all()
     assert (b.grad > 0).all()
-    (gradient,) = torch.autograd.grad(g_loss(loss, fake=b).sum(), b)
+    (gradient,) = torch.autograd.grad(of_g(loss, real=a, fake=b).sum(), b)
     assert (gradient < 0).all()
 
 
@@ -136,7 +142,7 @@ def test_large_logits_give_finite_losses_and_gradients(loss, dtype):
         fake = torch.tensor(b, dtype=dtype, requires_grad=True)
         for value in (
             d_loss(loss, real=real, fake=fake, smoothing=0.1),
-            g_loss(loss, fake=fake) + 0 * real,
+            of_g(loss, real=real, fake=fake) + 0 * real,
         ):
             assert value.isfinite()
             assert all(g.isfinite() for g in torch.autograd.grad(value, (real, fake)))
@@ -149,7 +155,7 @@ def test_nan_stays_nan_at_its_own_sample(loss):
     for value in (
         d_loss(loss, real=bad, fake=good, smoothing=0.1),
         d_loss(loss, real=good, fake=bad, smoothing=0.1),
-        g_loss(loss, fake=bad),
+        of_g(loss, real=good, fake=bad),
     ):
         assert value.isnan().tolist() == [False, True, False]
 
@@ -159,7 +165,8 @@ def test_losses_are_per_sample_and_of_the_logits_shape(loss):
     a, b = logits(24, seed=1), logits(24, seed=2)
     shaped = d_loss(loss, real=a.view(2, 3, 4), fake=b.view(2, 3, 4), smoothing=0.1)
     assert torch.equal(shaped.flatten(), d_loss(loss, real=a, fake=b, smoothing=0.1))
-    assert torch.equal(g_loss(loss, fake=b.view(2, 12)).flatten(), g_loss(loss, fake=b))
+    of_two = of_g(loss, real=a.view(2, 12), fake=b.view(2, 12))
+    assert torch.equal(of_two.flatten(), of_g(loss, real=a, fake=b))
     empty = torch.empty(2, 0)
     assert d_loss(loss, real=empty, fake=empty).shape == (2, 0)
 
@@ -183,5 +190,31 @@ def test_real_and_fake_cannot_be_swapped_unseen(loss):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_threshold_is_the_logit_of_an_undecided_discriminator_but_a_critic_has_none(loss):
-    expected = None if loss is AdversarialLoss.WASSERSTEIN else UNDECIDED[loss][0]
+    critics = (AdversarialLoss.WASSERSTEIN, AdversarialLoss.RELATIVISTIC)
+    expected = None if loss in critics else UNDECIDED[loss][0]
     assert real_threshold(loss) == expected
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_only_the_relativistic_loss_shows_g_the_real_samples(loss):
+    a, b = logits(seed=1), logits(seed=2)
+    assert needs_real(loss) is (loss is AdversarialLoss.RELATIVISTIC)
+    if needs_real(loss):
+        with pytest.raises(ValueError, match="needs the logits on real samples"):
+            g_loss(loss, fake=b)
+    else:
+        assert torch.equal(g_loss(loss, fake=b, real=a), g_loss(loss, fake=b))
+
+
+def test_the_relativistic_players_judge_pairs_by_their_difference_in_mirrored_roles():
+    # Jolicoeur-Martineau 2018, sec. 3.2: only D(real) - D(fake) counts.
+    loss, a, b = AdversarialLoss.RELATIVISTIC, logits(seed=1), logits(seed=2)
+    for shift in (-3.0, 40.0):
+        moved = {"real": a + shift, "fake": b + shift}
+        # Adding 40 rounds the logits' last bits.
+        torch.testing.assert_close(
+            d_loss(loss, **moved), d_loss(loss, real=a, fake=b), rtol=0, atol=1e-13
+        )
+    assert torch.equal(g_loss(loss, real=a, fake=b), d_loss(loss, real=b, fake=a))
+    expected = -torch.log(torch.sigmoid(a - b))
+    torch.testing.assert_close(d_loss(loss, real=a, fake=b), expected, rtol=1e-12, atol=1e-12)

@@ -1,9 +1,10 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from gan_core.penalties import clip_weights_, wgan_gp
+from gan_core.penalties import clip_weights_, dragan, r1, r1r2, wgan_gp
 
 SHAPE = (1, 3, 2)
 
@@ -13,7 +14,28 @@ def samples(members=2, batch=5, seed=0):
     size = (members, batch, *SHAPE)
     real, fake = (torch.randn(size, generator=generator, dtype=torch.float64) for _ in range(2))
     mix = torch.rand(members, batch, generator=generator, dtype=torch.float64)
-    return {"real": real, "fake": fake, "mix": mix}
+    around = torch.rand(size, generator=generator, dtype=torch.float64)
+    return {"real": real, "fake": fake, "mix": mix, "perturbation": around}
+
+
+READS = {
+    wgan_gp: ("real", "fake", "mix"),
+    dragan: ("real", "perturbation", "mix"),
+    r1: ("real",),
+    r1r2: ("real", "fake"),
+}
+# Of a D with a gradient of this norm everywhere.
+VALUE = {
+    wgan_gp: lambda norm: (norm - 1) ** 2,
+    dragan: lambda norm: (norm - 1) ** 2,
+    r1: lambda norm: norm**2 / 2,
+    r1r2: lambda norm: norm**2,
+}
+every_penalty = pytest.mark.parametrize("penalty", list(READS), ids=lambda p: p.__name__)
+
+
+def of(penalty, critic, inputs):
+    return penalty(critic, **{name: inputs[name] for name in READS[penalty]})
 
 
 def weights(members=2, seed=1):
@@ -29,63 +51,96 @@ def curved(w):
     return lambda x: torch.sin(linear(w)(x)) + x.pow(3).sum((2, 3, 4))
 
 
-def test_a_linear_discriminator_is_penalised_by_its_weights_norm_alone():
+def full(mix):
+    return torch.full((2, 5), mix, dtype=torch.float64)
+
+
+def slope(w, x):
+    """The norm of the curved D's gradient at x, [members, batch]."""
+    x = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(curved(w)(x).sum(), x)
+    return gradient.flatten(2).norm(dim=2)
+
+
+@every_penalty
+def test_a_linear_discriminator_is_penalised_by_its_weights_norm_alone(penalty):
     w = weights()
-    expected = (w.norm(dim=1) - 1).square()[:, None].expand(2, 5)
-    torch.testing.assert_close(wgan_gp(linear(w), **samples()), expected, rtol=1e-12, atol=0)
+    expected = VALUE[penalty](w.norm(dim=1))[:, None].expand(2, 5)
+    torch.testing.assert_close(of(penalty, linear(w), samples()), expected, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("norm", [0.5, 1.0, 4.0])
-def test_only_a_slope_of_one_is_free(norm):
+@pytest.mark.parametrize("penalty", [wgan_gp, dragan])
+def test_only_a_slope_of_one_is_free(penalty, norm):
     w = weights()
     w = w / w.norm(dim=1, keepdim=True) * norm
-    value = wgan_gp(linear(w), **samples())
+    value = of(penalty, linear(w), samples())
     torch.testing.assert_close(value, torch.full_like(value, (norm - 1) ** 2), rtol=0, atol=1e-12)
 
 
-def test_a_zero_gradient_gives_one_and_passes_nothing_on():
+@every_penalty
+def test_a_zero_gradient_gives_its_value_and_passes_nothing_on(penalty):
     w = torch.zeros(2, 6, dtype=torch.float64, requires_grad=True)
-    value = wgan_gp(linear(w), **samples())
-    assert torch.equal(value, torch.ones_like(value))
+    value = of(penalty, linear(w), samples())
+    assert torch.equal(value, torch.full_like(value, VALUE[penalty](0)))
     (gradient,) = torch.autograd.grad(value.sum(), w)
     assert torch.equal(gradient, torch.zeros_like(gradient))
 
 
-def test_its_gradient_in_the_parameters_equals_finite_differences():
+@pytest.mark.parametrize("build", [linear, curved])
+@every_penalty
+def test_its_gradient_in_the_parameters_equals_finite_differences(penalty, build):
     # D's mixed second derivative; the finite difference is over the whole penalty.
-    inputs = samples()
-    for build in (linear, curved):
-        w = weights().requires_grad_()
-        assert torch.autograd.gradcheck(lambda w, build=build: wgan_gp(build(w), **inputs), (w,))
+    inputs, w = samples(), weights().requires_grad_()
+    assert torch.autograd.gradcheck(lambda w: of(penalty, build(w), inputs), (w,))
 
 
-def test_the_gradient_is_taken_between_real_and_fake():
-    inputs = samples()
+def test_wgan_gp_takes_the_gradient_between_real_and_fake():
+    inputs, w = samples(), weights()
     for mix, end in ((1.0, "real"), (0.0, "fake")):
-        value = wgan_gp(
-            curved(weights()), **(inputs | {"mix": torch.full((2, 5), mix, dtype=torch.float64)})
-        )
-        x = inputs[end].clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(curved(weights())(x).sum(), x)
-        expected = (gradient.flatten(2).norm(dim=2) - 1).square()
+        value = of(wgan_gp, curved(w), inputs | {"mix": full(mix)})
+        expected = (slope(w, inputs[end]) - 1).square()
         torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_samples_and_members_do_not_see_each_other():
+def test_dragan_takes_it_between_real_and_a_copy_off_by_half_the_batchs_deviation():
     inputs, w = samples(), weights()
-    whole = wgan_gp(curved(w), **inputs)
+    real, around = inputs["real"], inputs["perturbation"]
+    for mix in (0.0, 0.3, 1.0):
+        value = of(dragan, curved(w), inputs | {"mix": full(mix)})
+        for member in range(2):
+            copy = real[member] + 0.5 * np.std(real[member].numpy()) * around[member]
+            x = (1 - mix) * real[member] + mix * copy
+            expected = (slope(w[member : member + 1], x[None])[0] - 1).square()
+            torch.testing.assert_close(value[member], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_r1_takes_it_at_the_real_samples_and_r2_adds_the_fake_ones():
+    inputs, w = samples(), weights()
+    at_real, at_fake = (slope(w, inputs[end]).square() / 2 for end in ("real", "fake"))
+    torch.testing.assert_close(of(r1, curved(w), inputs), at_real, rtol=1e-12, atol=1e-12)
+    both = of(r1r2, curved(w), inputs)
+    torch.testing.assert_close(both, at_real + at_fake, rtol=1e-12, atol=1e-12)
+
+
+@every_penalty
+def test_samples_and_members_do_not_see_each_other(penalty):
+    inputs, w = samples(), weights()
+    whole = of(penalty, curved(w), inputs)
     changed = {name: tensor.clone() for name, tensor in inputs.items()}
     changed["real"][1, 3] = math.nan
-    value = wgan_gp(curved(w), **changed)
-    assert value[1, 3].isnan()
-    value[1, 3] = whole[1, 3]
-    assert torch.equal(value, whole)
+    value = of(penalty, curved(w), changed)
+    # DRAGAN's deviation is of the member's whole batch.
+    spoilt = torch.zeros(2, 5, dtype=torch.bool)
+    spoilt[1, slice(None) if penalty is dragan else 3] = True
+    assert torch.equal(value.isnan(), spoilt)
+    assert torch.equal(value[~spoilt], whole[~spoilt])
 
 
-def test_no_gradient_reaches_the_samples():
+@every_penalty
+def test_no_gradient_reaches_the_samples(penalty):
     inputs = samples()
-    w = weights().requires_grad_()
-    value = wgan_gp(curved(w), **inputs)
+    value = of(penalty, curved(weights().requires_grad_()), inputs)
     assert value.requires_grad
     assert not any(tensor.requires_grad for tensor in inputs.values())
 
