@@ -40,8 +40,8 @@ SIGNALS = (
 )
 """What is observed at every training step, D's at its last update of the step. `d_loss` is the
 adversarial loss alone; `penalty` is null where there is none; probabilities are the sigmoid of
-the logits and null unless the loss is a cross-entropy; accuracies are null for Wasserstein
-losses, whose critic has no threshold."""
+the logits and null unless the loss is a cross-entropy; accuracies are null for Wasserstein and
+relativistic losses, whose D has no threshold."""
 
 STATISTICS = ("mean", "std", "min", "max")
 """Of each signal over the steps of the interval that ends at the rung: `<signal>_<statistic>`."""

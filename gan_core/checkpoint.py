@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gan_core.cohort import Cohort
 from gan_core.config import CohortConfig, GanConfig
+from gan_core.stack import corner
 
 __all__ = ["load", "save"]
 
@@ -63,7 +64,8 @@ def load(path: Path, *, device: str = "cpu") -> Cohort:
     # They were saved in the order of their slots, which admission keeps.
     cohort.admit([GanConfig(**member) for member in metadata["members"]])
     for name, tensor in _tensors(cohort).items():
-        tensor.copy_(saved[name])
+        # Rows were longer if a member with a greater module had been there and left.
+        tensor.copy_(saved[name][corner(tensor.shape)])
     return cohort
 
 

@@ -221,17 +221,13 @@ class Cohort:
         return self.run_g(self.G.tensors(_G, flat), slots, inputs, training=False)
 
     def _build(self, config: GanConfig, latent_dim: int) -> tuple[nn.Module, nn.Module]:
-        extra = {}
-        if config.d_norm != "none":
-            extra["d_norm"] = config.d_norm
-        if self.classes:
-            extra["classes"] = self.classes
         return build(
             self.config,
             latent_dim=latent_dim,
             sample_shape=self.sample_shape,
             seed=config.seed,
-            **extra,
+            d_norm=config.d_norm,
+            classes=self.classes,
         )
 
     def _place(self, config: GanConfig, slot: int) -> Member:

@@ -3,7 +3,8 @@
 A step has as many rounds as the greatest `d_steps`. Members that update D less often sit out the
 first rounds, so that all meet at the last one, whose fakes also update G. Members are sorted by
 `d_steps` (descending), D's normalisation, penalty and loss: whoever takes part in a round is a
-prefix, and whoever shares the others is contiguous in it, so nobody pays for a neighbour's.
+prefix, and among members of equal `d_steps` whoever shares the others is contiguous, so nobody
+pays for a neighbour's.
 """
 
 from __future__ import annotations

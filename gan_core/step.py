@@ -116,7 +116,9 @@ def _update_d(cohort: Cohort, round_: Round, draws: Draws, *, fake: Tensor) -> _
     norm = _descend(cohort, D, sound, lr="lr_d", count=cohort.values["d_updates"])
     for kind, part in round_.penalties:
         if kind is Penalty.CLIP:
-            clip_weights_(D.parameters[part], cohort.values["clip"][part, None].to(cohort.dtype))
+            # Initial weights are not clipped, and who dies at the first step keeps them.
+            bound = cohort.values["clip"].where(cohort.values["alive"], torch.inf)
+            clip_weights_(D.parameters[part], bound[part, None].to(cohort.dtype))
     return _Seen(real_logits.detach(), fake_logits.detach(), loss, noted, norm)
 
 
@@ -164,9 +166,10 @@ def _update_g(
     sound = loss.isfinite() & logits.detach().isfinite().all(dim=1)
     norm = _descend(cohort, cohort.G, sound, lr="lr_g", count=cohort.values["step"] + 1)
     for part in round_.averaged:
-        decay = cohort.values["average_decay"][part, None].to(cohort.dtype)
-        alive = cohort.values["alive"][:members][part, None]
-        cohort.G.average[part].lerp_(cohort.G.parameters[part], (1 - decay) * alive)
+        # In float64 until the end: 1 less a decay near 1 has few digits left in float32.
+        newest = 1 - cohort.values["average_decay"][part, None]
+        newest = (newest * cohort.values["alive"][:members][part, None]).to(cohort.dtype)
+        cohort.G.average[part].lerp_(cohort.G.parameters[part], newest)
     return loss, norm
 
 
