@@ -14,6 +14,7 @@ __all__ = [
     "VARIANTS",
     "Activation",
     "AdversarialLoss",
+    "Architecture",
     "CohortConfig",
     "ConfigError",
     "GanConfig",
@@ -326,6 +327,19 @@ class Noise(StrEnum):
     """Uniform in [-1, 1)."""
 
 
+class Architecture(StrEnum):
+    """The architectures that ship; see `gan_core.networks`."""
+
+    MLP = "mlp"
+    """Fully connected; of images or points."""
+    MLP_BN = "mlp_bn"
+    """The same with batch normalisation in G."""
+    DCGAN = "dcgan"
+    SN_RESNET = "sn_resnet"
+    """SN-GAN's residual networks."""
+    STYLEGAN = "stylegan"
+
+
 class Activation(StrEnum):
     """Of hidden layers."""
 
@@ -350,7 +364,7 @@ class CohortConfig:
     """
 
     architecture: str = "mlp"
-    """A name from `gan_core.networks`, or "package.module:factory"."""
+    """An `Architecture`, or "package.module:factory"."""
     generator_widths: tuple[int, ...] = (256, 512)
     """Units of G's hidden layers."""
     discriminator_widths: tuple[int, ...] = (512, 256)

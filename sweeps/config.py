@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from gan_core.config import ConfigError, Noise, Precision
+from gan_core.config import Activation, Architecture, ConfigError, Noise, Precision
 from gan_core.datasets import DatasetName
 from sweeps.domain import (
     HYPERPARAMETERS,
@@ -65,9 +65,10 @@ def _auto_or_count(given: object) -> object:
 
 
 def _architecture(given: str) -> str:
-    if given == "mlp" or re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", given):
+    if given in list(Architecture) or re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", given):
         return given
-    raise ValueError('must be "mlp", or "package.module:factory" for your own')
+    known = ", ".join(f'"{architecture.value}"' for architecture in Architecture)
+    raise ValueError(f'must be {known}, or "package.module:factory" for your own')
 
 
 def _objective(given: str) -> str:
@@ -104,17 +105,25 @@ class DataConfig(_Section):
     """Directory of the dataset's files; digits needs none."""
     download: bool = False
     """Whether absent files may be fetched."""
+    image_size: Count = 32
+    """Height and width that the images of an image_folder get."""
 
 
 class ModelConfig(_Section):
     """[model]: the two networks, the same for all trials."""
 
     architecture: Annotated[str, AfterValidator(_architecture)] = "mlp"
-    """"mlp", or "package.module:factory", see `gan_core.networks.catalog`."""
+    """A `gan_core.config.Architecture`, or "package.module:factory"."""
     generator_widths: Widths = (256, 512)
-    """Units of G's hidden layers."""
+    """Units of G's hidden layers, where they are fully connected."""
     discriminator_widths: Widths = (512, 256)
-    """Units of D's hidden layers."""
+    """Units of D's hidden layers, likewise."""
+    activation: Annotated[Activation, Field(strict=False)] = Activation.LEAKY_RELU
+    """Of those layers."""
+    channels: Count = 64
+    """Width of convolutional networks."""
+    conditional: bool = False
+    """Whether G and D are told the class of each image; needs a dataset with labels."""
     noise: Annotated[Noise, Field(strict=False)] = Noise.NORMAL
     """Distribution of z."""
 

@@ -96,7 +96,8 @@ def _check_files(config: SweepConfig) -> None:
     if in_the_way:
         right = f"must be a directory: {in_the_way[0]} is a file"
         raise ConfigError("storage", config.storage, right)
-    check_dataset(config.data.dataset, config.data.root, config.data.download)
+    data = config.data
+    check_dataset(data.dataset, data.root, data.download, image_size=data.image_size)
 
 
 def _place(key: str, places: Mapping[str, str], text: str, source: str) -> str | None:

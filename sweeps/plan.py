@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from gan_core.config import ConfigError, Precision
+from gan_core.config import Architecture, ConfigError, Precision
 from gan_core.datasets import sample_shape
 from sweeps.config import SweepConfig
 from sweeps.space import Space
@@ -130,9 +130,10 @@ def estimate_member_bytes(config: SweepConfig) -> int | None:
     parameters x 5 + activations of a batch x 6 + two copies of the judged images, each of the
     precision's size. Gradient penalties take more, library workspaces are not counted.
     """
-    if config.model.architecture != "mlp":
+    if config.model.architecture != Architecture.MLP:
         return None
-    pixels = math.prod(sample_shape(config.data.dataset))
+    data = config.data
+    pixels = math.prod(sample_shape(data.dataset, root=data.root, image_size=data.image_size))
     generator = (Space(config).latent_dims[1], *config.model.generator_widths, pixels)
     discriminator = (pixels, *config.model.discriminator_widths, 1)
     parameters = sum((i + 1) * o for net in (generator, discriminator) for i, o in pairwise(net))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from gan_core.datasets import sample_shape
+from gan_core.config import Architecture, GanConfig, Normalisation
+from gan_core.datasets import class_names, sample_shape
 from sweeps.config import SweepConfig
+from sweeps.domain import Choices
 from sweeps.import_path import append_user_directory
 from sweeps.space import Space
 
@@ -11,17 +13,21 @@ __all__ = ["check_architecture"]
 
 
 def check_architecture(config: SweepConfig) -> None:
-    """Builds a cohort of the user's own architecture; those that ship need no trying.
+    """Builds a cohort as the sweep's workers will, with each of D's normalisations.
 
     Raises:
-        ConfigError: it cannot be imported, called or stacked, or its latent dimensions mixed.
+        ConfigError: the architecture cannot be imported, called or stacked, its latent dimensions
+            mixed, or it cannot do what the config asks of it for such samples.
     """
-    if ":" not in config.model.architecture:
-        return
-    from gan_core.cohort import Cohort
-    from gan_core.config import GanConfig
-    from sweeps.worker import cohort_config
+    if config.model.architecture == Architecture.MLP:
+        return  # which can do anything; torch takes seconds to import
+    from sweeps.assembly import assemble_cohort
 
     append_user_directory()
-    cohort = Cohort(cohort_config(config), sample_shape(config.data.dataset), slots=1)
-    cohort.admit([GanConfig(latent_dim=Space(config).latent_dims[0])])
+    data, shortest = config.data, Space(config).latent_dims[0]
+    shape = sample_shape(data.dataset, root=data.root, image_size=data.image_size)
+    classes = len(class_names(data.dataset, root=data.root))
+    domain = config.space.get("d_norm", Normalisation.NONE.value)
+    norms = domain.choices if isinstance(domain, Choices) else (domain,)
+    cohort = assemble_cohort(config, shape, classes=classes, slots=len(norms), device="cpu")
+    cohort.admit([GanConfig(latent_dim=shortest, d_norm=Normalisation(str(n))) for n in norms])

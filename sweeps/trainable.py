@@ -13,15 +13,14 @@ import torch
 from ray import tune
 
 from gan_core import checkpoint as cohort_file
-from gan_core.cohort import Cohort
 from gan_core.config import GanConfig
-from gan_core.data import load_dataset
 from gan_core.loop import run_interval
 from gan_core.metrics.evaluate import Evaluator
+from sweeps.assembly import assemble_cohort, assemble_dataset
 from sweeps.config import SweepConfig
 from sweeps.objective import trial_value
 from sweeps.store import Store
-from sweeps.worker import Worker, cohort_config
+from sweeps.worker import Worker
 
 __all__ = ["CohortTrainable", "GanTrainable"]
 
@@ -125,14 +124,12 @@ class GanTrainable(tune.Trainable):
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         if self._device == "cpu":
             torch.set_num_threads(1)
-        data = sweep.data
-        self._dataset = load_dataset(
-            data.dataset, root=data.root, download=data.download, device=self._device
-        )
+        self._dataset = assemble_dataset(sweep, self._device)
         self._evaluator = Evaluator(self._dataset, sweep.train.eval_images)
-        self._cohort = Cohort(
-            cohort_config(sweep),
+        self._cohort = assemble_cohort(
+            sweep,
             self._dataset.sample_shape,
+            classes=len(self._dataset.classes),
             slots=sweep.train.seeds,
             device=self._device,
         )

@@ -13,20 +13,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gan_core.cohort import Cohort, Member
-from gan_core.config import CohortConfig, GanConfig
-from gan_core.data import load_dataset
+from gan_core.config import GanConfig
 from gan_core.export import MemberConfig, member_bytes
 from gan_core.loop import IntervalRecord, run_interval
 from gan_core.metrics.evaluate import Evaluator
 from gan_core.samples import grid_png
+from sweeps.assembly import assemble_cohort, assemble_dataset
 from sweeps.config import SweepConfig
 from sweeps.objective import trial_value
 from sweeps.protocol import Assignment, Final, Outcome, Reply, RungReport
 from sweeps.rows import Context, Progress, control_row, history_row, origin, sample_row, trial_row
-from sweeps.space import Space
 from sweeps.store import Store
 
-__all__ = ["Advance", "Exchange", "Worker", "cohort_config"]
+__all__ = ["Advance", "Exchange", "Worker"]
 
 _GRID_IMAGES = 64
 _GRID_PIXELS = 32  # least height of an image in a grid: 8x8 digits are hard to see as they are
@@ -99,16 +98,9 @@ class Worker:
         store: Store,
     ) -> None:
         self._config, self._exchange, self._store = config, exchange, store
-        self._dataset = load_dataset(
-            config.data.dataset,
-            root=config.data.root,
-            download=config.data.download,
-            device=device,
-        )
+        self._dataset = assemble_dataset(config, device)
         self._evaluator = Evaluator(self._dataset, config.train.eval_images)
-        self._cohort = Cohort(
-            cohort_config(config), self._dataset.sample_shape, slots=slots, device=device
-        )
+        self._cohort = self._new_cohort(slots, device)
         self._context = Context(
             sweep=store.directory.name,
             worker=name,
@@ -160,9 +152,7 @@ class Worker:
     def write_control(self) -> None:
         """Stores what held-out real images and an untrained generator score."""
         config = GanConfig(latent_dim=self._cohort.config.latent_dim)
-        fresh = Cohort(
-            self._cohort.config, self._dataset.sample_shape, slots=1, device=self._context.device
-        )
+        fresh = self._new_cohort(1, self._context.device)
         samples = fresh.generate(fresh.admit([config]), self._evaluator.eval_images)
         kinds = {"real": self._evaluator.real, "untrained": self._evaluator(samples)}
         rows = [
@@ -177,6 +167,10 @@ class Worker:
             for kind, evaluation in kinds.items()
         ]
         self._store.write("control", rows, "control")
+
+    def _new_cohort(self, slots: int, device: str) -> Cohort:
+        shape, classes = self._dataset.sample_shape, len(self._dataset.classes)
+        return assemble_cohort(self._config, shape, classes=classes, slots=slots, device=device)
 
     # --- at a rung
 
@@ -360,20 +354,6 @@ class Worker:
 def _gan_config(assignment: Assignment, seed: int) -> GanConfig:
     values: dict[str, Any] = assignment.hyperparameters
     return GanConfig(**values, seed=seed)
-
-
-def cohort_config(config: SweepConfig) -> CohortConfig:
-    """What all members of the sweep share."""
-    return CohortConfig(
-        architecture=config.model.architecture,
-        generator_widths=config.model.generator_widths,
-        discriminator_widths=config.model.discriminator_widths,
-        batch_size=config.train.batch_size,
-        noise=config.model.noise,
-        precision=config.train.precision,
-        latent_dim=Space(config).latent_dims[1],
-        schedule_steps=config.train.steps,
-    )
 
 
 def _since(start: float) -> float:

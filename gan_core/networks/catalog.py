@@ -5,37 +5,18 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
 from torch import nn
 
-from gan_core.config import Activation, CohortConfig, ConfigError, Normalisation
+from gan_core.config import Activation, Architecture, CohortConfig, ConfigError, Normalisation
 from gan_core.networks import dcgan, sn_resnet, stylegan
 from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
 
-__all__ = ["Architecture", "Players", "build"]
+__all__ = ["Players", "build"]
 
 Players = tuple[nn.Module, nn.Module]
 """(generator, discriminator)."""
-
-
-class Architecture(StrEnum):
-    """The architectures that ship."""
-
-    MLP = "mlp"
-    """Fully connected; of images or points."""
-    MLP_BN = "mlp_bn"
-    """The same with batch normalisation in G."""
-    DCGAN = "dcgan"
-    SN_RESNET = "sn_resnet"
-    """SN-GAN's residual networks."""
-    STYLEGAN = "stylegan"
-
-    @property
-    def is_convolutional(self) -> bool:
-        """Whether it makes images only, of certain sizes, and has widths by `channels`."""
-        return self in _SIDES
 
 
 _SIDES = {
@@ -105,7 +86,7 @@ def _shipped(order: _Order) -> Callable[[], Players]:
         known = ", ".join(repr(a.value) for a in Architecture)
         right = f'must be one of {known}, or "package.module:factory"'
         raise ConfigError("model.architecture", name, right) from None
-    if architecture.is_convolutional:
+    if architecture in _SIDES:
         _check_convolutional(architecture, order)
     else:
         _check_fully_connected(order)

@@ -8,17 +8,17 @@ import pandas as pd
 import pytest
 import torch
 
-from gan_core.cohort import Cohort
 from gan_core.config import GanConfig
 from gan_core.data import load_dataset
 from gan_core.loop import run_interval
 from gan_core.metrics.evaluate import Evaluator
+from sweeps.assembly import assemble_cohort
 from sweeps.config_file import load_config
 from sweeps.protocol import Reply
 from sweeps.space import Space
 from sweeps.store import Store
 from sweeps.study import StudyOwner
-from sweeps.worker import Worker, cohort_config
+from sweeps.worker import Worker
 
 SMALL = [
     "train.steps=80",
@@ -164,7 +164,7 @@ def test_a_stored_member_can_be_trained_again_from_its_row(done):
     given = {n: row[n] for n in names if pd.notna(row[n])}
     given = {n: v.item() if hasattr(v, "item") else v for n, v in given.items()}
     dataset = load_dataset("digits")
-    cohort = Cohort(cohort_config(done.config), dataset.sample_shape, slots=1)
+    cohort = assemble_cohort(done.config, dataset.sample_shape, classes=10, slots=1, device="cpu")
     cohort.admit([GanConfig(**given)])
     (record,) = run_interval(cohort, dataset, 10)
     recorded = history[(history["seed"] == row["seed"]) & (history["rung"] == 1)].iloc[0]

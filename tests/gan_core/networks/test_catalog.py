@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from gan_core.cohort import Cohort
-from gan_core.config import CohortConfig, ConfigError, GanConfig, Normalisation
+from gan_core.config import Architecture, CohortConfig, ConfigError, GanConfig, Normalisation
 from gan_core.loop import run_interval
-from gan_core.networks.catalog import Architecture, build
+from gan_core.networks.catalog import build
 from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
 
 SHAPE = (1, 8, 8)

@@ -8,8 +8,8 @@ import torch
 from torch.func import functional_call
 from torch.nn.functional import pad
 
-from gan_core.config import CohortConfig, Normalisation
-from gan_core.networks.catalog import Architecture, build
+from gan_core.config import Architecture, CohortConfig, Normalisation
+from gan_core.networks.catalog import build
 
 SHAPES = {
     Architecture.MLP: [(1, 8, 8), (2,)],
