@@ -1,25 +1,48 @@
-"""Samples of many members to the numbers that judge them."""
+"""Samples of many members to the numbers that judge them.
+
+One interface for every dataset. What cannot be told of it is NaN for all members: `hq_share`
+unless the data is a mixture, `modes_hit` unless it is a mixture or stacked MNIST, and all that is
+of modes where there are neither labels nor a mixture.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gan_core.data import Dataset
-from gan_core.metrics.features import FeatureExtractor, extractor
+from gan_core.datasets import DatasetName
+from gan_core.metrics.features import Extractor, extractor
 from gan_core.metrics.frechet import Moments, Reference, feature_spread, frechet_distance, moments
-from gan_core.metrics.modes import mode_entropy, mode_kl, mode_shares, modes_1pct
+from gan_core.metrics.modes import (
+    hq_share,
+    mode_entropy,
+    mode_kl,
+    mode_shares,
+    modes_1pct,
+    modes_hit,
+)
 
 __all__ = ["METRICS", "Evaluation", "Evaluator"]
 
-METRICS = ("frechet_distance", "mode_kl", "mode_entropy", "modes_1pct", "feature_spread")
+METRICS = (
+    "frechet_distance",
+    "mode_kl",
+    "mode_entropy",
+    "modes_1pct",
+    "feature_spread",
+    "hq_share",
+    "modes_hit",
+)
 """What an evaluation holds, in this order."""
 
-# Images that go through the classifier at once: large enough to fill a device, and some tens of
+# Samples that go through the extractor at once: large enough to fill a device, and some tens of
 # megabytes.
-_CHUNK_IMAGES = 8192
+_CHUNK_SAMPLES = 8192
+_CHUNK_VALUES = 2**25
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,25 +52,29 @@ class Evaluation:
     values: dict[str, Tensor]
     """[K], float64, by the names in `METRICS`; NaN for a member with a NaN or inf anywhere."""
     histogram: Tensor
-    """[K, classes], float64: the share of samples in each class; NaN likewise."""
+    """[K, modes], float64: the share of all samples in each mode; NaN likewise. They sum to 1 for
+    classes, to `hq_share` for a mixture; no columns where no modes can be told."""
 
 
 class Evaluator:
-    """Compares samples with one half of a dataset; the other half says what perfection scores.
+    """Compares samples with a dataset; a part of it that is held out says what perfection scores.
 
-    The whole reference half is summed up once. Every score is of `eval_images` samples, because
-    the Frechet distance depends on how many there are.
+    Images and points are compared with one half of the data, all of it summed up once; the
+    control comes from the other. A mixture's points are compared with its exact moments and its
+    modes with equal shares; so are stacked MNIST's, as those who published results did. Every
+    score is of `eval_images` samples, because the Frechet distance depends on how many there are.
 
     Args:
         dataset: on the device where the samples will be.
-        eval_images: samples of each member, >= 2; capped at the control half, n // 2.
+        eval_images: samples of each member, >= 2; capped at the control half, n // 2. Published
+            results are of 2,500 for mixtures and of 26,000 for stacked_mnist.
         seed: of the split into halves. Scores compare only at the same seed.
 
     Attributes:
         eval_images: as capped.
-        extractor: the classifier behind the scores; its `.hash` belongs to every score.
+        extractor: what is behind the scores; its `.hash` belongs to every score.
         classes: names of the histogram's entries.
-        real: the score of held-out real images, as if they were a member's samples: K = 1.
+        real: the score of held-out real samples, as if they were a member's: K = 1.
     """
 
     def __init__(self, dataset: Dataset, eval_images: int = 1000, *, seed: int = 0) -> None:
@@ -55,9 +82,13 @@ class Evaluator:
             raise ValueError(f"eval_images = {eval_images}: must be >= 2, for a covariance")
         reference, control = _halves(dataset, seed)
         self.eval_images = min(eval_images, len(control))
-        self.extractor = extractor(dataset.name, dataset.images.device)
-        self.classes = dataset.classes
-        statistics, self._data_shares = _reference_summary(dataset, reference, self.extractor)
+        self.extractor = extractor(dataset)
+        self.classes = dataset.classes if self.extractor.classes else ()
+        self._sample_shape = dataset.sample_shape
+        self._has_quality = dataset.mixture is not None
+        self._counts_hits = self._has_quality or dataset.name == DatasetName.STACKED_MNIST
+        self._chunk = max(2, min(_CHUNK_SAMPLES, _CHUNK_VALUES // math.prod(self._sample_shape)))
+        statistics, self._data_shares = self._summed_up(dataset, reference)
         self._reference = Reference(statistics)
         self.real = self(dataset.batch(control[: self.eval_images]).unsqueeze(0))
 
@@ -68,52 +99,67 @@ class Evaluator:
         bitwise as they are. On a CUDA device the host waits once, inside the decomposition.
 
         Args:
-            samples: [K, eval_images, channels, height, width], in [-1, 1], float32 or float64.
+            samples: [K, eval_images, *sample_shape], float32 or float64; images in [-1, 1].
 
         Raises:
-            ValueError: another number of samples.
+            ValueError: another number of samples, or samples of another shape.
         """
-        if samples.dim() != 5 or samples.shape[1] != self.eval_images:
-            right = f"must be [members, {self.eval_images}, channels, height, width]"
+        expected = (self.eval_images, *self._sample_shape)
+        if samples.shape[1:] != expected:
+            right = f"must be [members, {', '.join(map(str, expected))}]"
             raise ValueError(f"samples has shape {list(samples.shape)}: {right}")
-        chunks = samples.detach().split(max(1, _CHUNK_IMAGES // self.eval_images))
+        chunks = samples.detach().split(max(1, self._chunk // self.eval_images))
         parts = [self._summary(chunk.float()) for chunk in chunks]
         mean, covariance, shares = (torch.cat(column) for column in zip(*parts, strict=True))
         return Evaluation(self._scores(Moments(mean, covariance), shares), shares)
 
     def _summary(self, samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean, covariance and mode shares of [K, N, ...]; NaN for a member that is not sound."""
-        features, classes = self.extractor(samples.flatten(0, 1))
+        features, modes = self.extractor(samples.flatten(0, 1))
         statistics = moments(features.unflatten(0, samples.shape[:2]))
-        shares = mode_shares(classes.unflatten(0, samples.shape[:2]), len(self.classes))
+        shares = mode_shares(modes.unflatten(0, samples.shape[:2]), self.extractor.classes)
         # Of the samples too: the classifier's ReLUs can turn an inf into a finite feature.
         sound = statistics.finite & samples.isfinite().flatten(1).all(1)
         mean = torch.where(sound[:, None], statistics.mean, torch.nan)
         return mean, statistics.covariance, torch.where(sound[:, None], shares, torch.nan)
 
     def _scores(self, statistics: Moments, shares: Tensor) -> dict[str, Tensor]:
-        scores = (
-            frechet_distance(statistics, self._reference),
-            mode_kl(shares, data=self._data_shares),
-            mode_entropy(shares),
-            modes_1pct(shares),
-            feature_spread(statistics, self._reference),
-        )
-        return dict(zip(METRICS, scores, strict=True))
+        scores = dict.fromkeys(METRICS, shares.new_full((len(shares),), torch.nan))
+        scores["frechet_distance"] = frechet_distance(statistics, self._reference)
+        scores["feature_spread"] = feature_spread(statistics, self._reference)
+        if self.extractor.classes:
+            scores["mode_kl"] = mode_kl(shares, data=self._data_shares)
+            scores["mode_entropy"] = mode_entropy(shares)
+            scores["modes_1pct"] = modes_1pct(shares)
+        if self._has_quality:
+            scores["hq_share"] = hq_share(shares)
+        if self._counts_hits:
+            scores["modes_hit"] = modes_hit(shares)
+        return scores
+
+    def _summed_up(self, dataset: Dataset, reference: Tensor) -> tuple[Moments, Tensor]:
+        """Moments of the data's features and the shares of its modes."""
+        modes = self.extractor.classes
+        equal = torch.full((modes,), 1 / max(1, modes), dtype=torch.float64, device=dataset.device)
+        truth = dataset.mixture
+        if truth is not None and self.extractor.features_dim == len(truth.mean):
+            return Moments(truth.mean, truth.covariance), equal
+        features, shares = _measured(dataset, reference, self.extractor, self._chunk)
+        return moments(features), equal if self._counts_hits else shares
 
 
 def _halves(dataset: Dataset, seed: int) -> tuple[Tensor, Tensor]:
     """Indices of the reference half and of the control half, disjoint."""
-    n = len(dataset.images)
+    n = len(dataset)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    reference, control = order.to(dataset.images.device).tensor_split([n - n // 2])
+    reference, control = order.to(dataset.device).tensor_split([n - n // 2])
     return reference, control
 
 
-def _reference_summary(
-    dataset: Dataset, reference: Tensor, extractor: FeatureExtractor
-) -> tuple[Moments, Tensor]:
-    """Moments of the features and mode shares of the reference half."""
-    parts = [extractor(dataset.batch(chunk)) for chunk in reference.split(_CHUNK_IMAGES)]
-    features, classes = (torch.cat(column) for column in zip(*parts, strict=True))
-    return moments(features), mode_shares(classes, len(dataset.classes))
+def _measured(
+    dataset: Dataset, reference: Tensor, extractor: Extractor, chunk: int
+) -> tuple[Tensor, Tensor]:
+    """Features and mode shares of the reference half."""
+    parts = [extractor(dataset.batch(indices)) for indices in reference.split(chunk)]
+    features, modes = (torch.cat(column) for column in zip(*parts, strict=True))
+    return features, mode_shares(modes, extractor.classes)

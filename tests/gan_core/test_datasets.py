@@ -1,135 +1,150 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from gan_core.config import ConfigError
-from gan_core.datasets import DatasetName, check_dataset, sample_shape
+from gan_core.datasets import (
+    PUBLISHED_FILES,
+    DatasetName,
+    check_dataset,
+    class_names,
+    sample_shape,
+)
 
-FILES = {
-    "train-images-idx3-ubyte": (60_000, 28, 28),
-    "train-labels-idx1-ubyte": (60_000,),
-    "t10k-images-idx3-ubyte": (10_000, 28, 28),
-    "t10k-labels-idx1-ubyte": (10_000,),
-}
+NEEDS_NO_FILES = [
+    DatasetName.DIGITS,
+    DatasetName.RING8,
+    DatasetName.RING8_STD05,
+    DatasetName.RING8_GAN_TOY,
+    DatasetName.GRID25,
+    DatasetName.GRID25_GAN_TOY,
+    DatasetName.MIXTURE1200,
+]
 
 
 @pytest.fixture
-def root(tmp_path):
-    """Files of MNIST's sizes and headers, all black; sparse, so they take no room."""
-    folder = tmp_path / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    for name, shape in FILES.items():
-        size = 1
-        with (folder / name).open("wb") as file:
-            file.write(bytes([0, 0, 8, len(shape)]))
-            for n in shape:
-                file.write(n.to_bytes(4, "big"))
-                size *= n
-            file.truncate(file.tell() + size)
+def folder(tmp_path):
+    """Two classes of two images."""
+    for i, name in enumerate(["b", "b", "a", "a"]):
+        (tmp_path / name).mkdir(exist_ok=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / name / f"{i}.png")
     return tmp_path
 
 
-def refusal(name, root, download=False):
+@pytest.fixture
+def npz(tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, x=np.zeros((6, 10, 12), np.uint8), y=[2, 2, 2, 7, 7, 7])
+    return path
+
+
+def refusal(call, *arguments, **options):
     with pytest.raises(ConfigError) as caught:
-        check_dataset(name, root, download)
+        call(*arguments, **options)
     assert "\n" not in str(caught.value)
     return caught.value
 
 
 def test_a_name_that_is_none_of_ours_is_refused_with_those_that_are():
-    error = refusal("cifar", None)
-    assert str(error) == "data.dataset = \"cifar\": must be one of 'digits', 'mnist'"
-    with pytest.raises(ConfigError, match=r"data\.dataset"):
-        sample_shape("cifar")
+    for call in (lambda n: check_dataset(n, None, False), sample_shape, class_names):
+        error = refusal(call, "cifar")
+        assert (error.key, error.value) == ("data.dataset", "cifar")
+        assert all(repr(name.value) in error.right for name in DatasetName)
 
 
 @pytest.mark.parametrize("download", [False, True])
-def test_digits_needs_no_files(download):
-    check_dataset("digits", None, download)
-    check_dataset("digits", "/nowhere/at/all", download)
+@pytest.mark.parametrize("name", NEEDS_NO_FILES)
+def test_what_ships_or_is_drawn_needs_no_files(name, download):
+    check_dataset(name, None, download)
+    check_dataset(name, "/nowhere/at/all", download)
 
 
-@pytest.mark.parametrize("download", [False, True])
-def test_mnist_with_its_files_in_place_is_accepted(root, download):
-    check_dataset("mnist", root, download)
-    check_dataset("mnist", str(root), download)
+@pytest.mark.parametrize("name", set(DatasetName) - set(NEEDS_NO_FILES))
+def test_every_other_dataset_without_a_root_is_refused(name):
+    for root in (None, ""):
+        error = refusal(check_dataset, name, root, False)
+        assert (error.key, error.value) == ("data.root", root)
+        assert error.right.startswith("must be the ")
 
 
-def test_a_root_that_is_not_there_is_refused_naming_the_files_and_the_way_to_fetch_them(tmp_path):
-    missing = tmp_path / "nowhere"
-    error = refusal("mnist", missing)
-    assert (error.key, error.value) == ("data.root", str(missing))
-    assert "MNIST/raw/{train,t10k}-{images-idx3,labels-idx1}-ubyte" in error.right
-    assert "4 of 4 missing" in error.right
+@pytest.mark.parametrize("name", PUBLISHED_FILES)
+def test_published_files_may_be_missing_only_if_they_may_be_downloaded(name, tmp_path):
+    error = refusal(check_dataset, name, tmp_path / "nowhere", False)
+    assert (error.key, error.value) == ("data.root", str(tmp_path / "nowhere"))
     assert "data.download = true" in error.right
-    assert not missing.exists()
+    check_dataset(name, tmp_path / "nowhere", True)
 
 
-def test_one_missing_file_is_enough(root):
-    (root / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
-    assert "1 of 4 missing" in refusal("mnist", root).right
+def test_stacked_mnist_is_made_of_mnists_files():
+    assert PUBLISHED_FILES["stacked_mnist"] == PUBLISHED_FILES["mnist"]
 
 
-def test_what_may_be_downloaded_need_not_be_there(root, tmp_path):
-    (root / "MNIST/raw/train-images-idx3-ubyte").unlink()
-    check_dataset("mnist", root, download=True)
-    check_dataset("mnist", tmp_path / "nowhere", download=True)
-
-
-@pytest.mark.parametrize("download", [False, True])
-@pytest.mark.parametrize("value", [None, ""])
-def test_mnist_without_a_root_is_refused(value, download):
-    error = refusal("mnist", value, download)
-    assert (error.key, error.value) == ("data.root", value)
-    assert "must be the directory" in error.right
-
-
-@pytest.mark.parametrize("download", [False, True])
-@pytest.mark.parametrize("below", [".", "deeper", "deeper/still"])
-def test_a_root_that_is_a_file_or_lies_in_one_is_refused(tmp_path, below, download):
-    (tmp_path / "file").write_text("")
-    error = refusal("mnist", tmp_path / "file" / below, download)
-    assert error.key == "data.root"
-    assert "must be a directory" in error.right
-
-
-@pytest.mark.parametrize("download", [False, True])
-def test_a_truncated_file_is_refused_with_its_sizes(root, download):
-    file = root / "MNIST/raw/train-labels-idx1-ubyte"
-    os.truncate(file, 1000)
-    error = refusal("mnist", root, download)
-    assert "train-labels-idx1-ubyte has 1000 bytes instead of 60008" in error.right
-    assert "delete it" in error.right
-
-
-def test_a_file_with_another_header_is_refused(root):
-    with (root / "MNIST/raw/t10k-images-idx3-ubyte").open("r+b") as file:
-        file.write(b"\x1f\x8b\x08\x00")
-    error = refusal("mnist", root)
-    assert "t10k-images-idx3-ubyte begins with 1f8b0800" in error.right
-    assert "instead of 00000803" in error.right
-
-
-def test_a_folder_in_a_files_place_is_refused(root):
-    file = root / "MNIST/raw/t10k-images-idx3-ubyte"
-    file.unlink()
-    file.mkdir()
-    assert "t10k-images-idx3-ubyte cannot be read" in refusal("mnist", root).right
-
-
-def test_shapes_are_channels_height_width():
+def test_shapes_are_channels_height_width_or_the_dimensions_of_points():
     assert sample_shape("digits") == (1, 8, 8)
     assert sample_shape(DatasetName.MNIST) == (1, 28, 28)
+    assert sample_shape("cifar10") == (3, 32, 32)
+    assert sample_shape("stacked_mnist") == (3, 28, 28)
+    assert sample_shape("ring8") == (2,)
+    assert sample_shape("mixture1200") == (1200,)
 
 
-def test_checking_a_dataset_imports_no_torch():
-    code = (
-        "import sys, gan_core.config, gan_core.datasets as d;"
-        "d.check_dataset('digits', None, False);"
-        "assert not {'torch', 'torchvision', 'sklearn', 'numpy'} & set(sys.modules)"
-    )
+def test_an_image_folders_shape_follows_the_image_size_without_a_look_at_its_files():
+    assert sample_shape("image_folder") == (3, 32, 32)
+    assert sample_shape("image_folder", image_size=64) == (3, 64, 64)
+
+
+def test_an_arrays_shape_is_read_from_its_file(npz):
+    assert sample_shape("npz", root=npz) == (1, 10, 12)
+    error = refusal(sample_shape, "npz")
+    assert (error.key, error.value) == ("data.root", None)
+    assert "must be the .npz or .npy file" in error.right
+
+
+def test_classes_are_the_labels_names(folder, npz):
+    assert class_names("digits") == class_names("mnist") == tuple("0123456789")
+    assert class_names("kmnist")[:2] == ("o", "ki")
+    assert class_names("cifar10")[9] == "truck"
+    assert class_names("stacked_mnist")[42] == "042"
+    assert len(class_names("stacked_mnist")) == 1000
+    assert len(class_names("grid25")) == 25
+    assert class_names("image_folder", root=folder) == ("a", "b")
+    assert class_names("npz", root=npz) == ("2", "7")
+
+
+def test_classes_are_named_as_torchvision_names_them():
+    from torchvision.datasets import KMNIST, FashionMNIST
+
+    assert class_names("fashion_mnist") == tuple(FashionMNIST.classes)
+    assert class_names("kmnist") == tuple(KMNIST.classes)
+
+
+def test_the_users_own_files_are_checked(folder, npz):
+    check_dataset("image_folder", folder, False)
+    check_dataset("npz", npz, False)
+    assert "must be a directory" in refusal(check_dataset, "image_folder", npz, False).right
+    assert refusal(check_dataset, "npz", folder, True).key == "data.root"
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, True])
+def test_an_image_size_that_is_none_is_refused(folder, size):
+    error = refusal(check_dataset, "image_folder", folder, False, image_size=size)
+    assert (error.key, error.value) == ("data.image_size", size)
+
+
+def test_checking_imports_no_torch_and_for_names_alone_not_even_numpy(folder, npz):
+    code = f"""
+import sys, gan_core.config, gan_core.datasets as d
+d.check_dataset('digits', None, False)
+d.sample_shape('ring8'), d.class_names('mnist')
+assert not {{'torch', 'torchvision', 'sklearn', 'numpy'}} & set(sys.modules)
+for name, root in (('image_folder', {str(folder)!r}), ('npz', {str(npz)!r})):
+    d.check_dataset(name, root, False)
+    d.sample_shape(name, root=root), d.class_names(name, root=root)
+assert not {{'torch', 'torchvision', 'sklearn'}} & set(sys.modules)
+"""
     top = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=top)

@@ -17,3 +17,9 @@ def mnist_root():
     except ConfigError as error:
         pytest.skip(f"no MNIST; GANSWEEP_TEST_DATA may name its directory: {error}")
     return root
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """What is made at first use goes where no other test sees it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

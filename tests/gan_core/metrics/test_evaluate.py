@@ -1,15 +1,18 @@
+import dataclasses
+import math
 import time
 
 import pytest
 import torch
 
 from analysis.schema import METRICS as CONTRACT
-from gan_core.data import load_dataset
+from gan_core.data import Dataset, load_dataset
 from gan_core.datasets import DatasetName
 from gan_core.metrics.evaluate import METRICS, Evaluator, _halves
 from gan_core.metrics.features import extractor
 
 EVAL_IMAGES = 300
+OF_CLASSES = METRICS[:5]
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +28,16 @@ def drawn(dataset, members, n=EVAL_IMAGES, seed=0, below=10):
 
 
 def scores(evaluation, k=0):
-    return {name: value[k].item() for name, value in evaluation.values.items()}
+    """What can be told of member k."""
+    values = {name: value[k].item() for name, value in evaluation.values.items()}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
 def test_the_metrics_are_those_of_the_contract():
     assert METRICS == CONTRACT
+
+
+# --- digits
 
 
 def test_an_evaluation_holds_each_metric_and_the_histogram_for_each_member(digits, evaluator):
@@ -78,8 +86,8 @@ def test_eval_images_are_capped_at_the_control_half(digits):
     assert Evaluator(digits, 100).eval_images == 100
 
 
-def test_the_extractor_is_named_by_its_hash(evaluator):
-    assert evaluator.extractor.hash == extractor("digits").hash
+def test_the_extractor_is_named_by_its_hash(digits, evaluator):
+    assert evaluator.extractor.hash == extractor(digits).hash
 
 
 def test_a_generator_of_one_image_has_one_mode_and_no_spread(digits, evaluator):
@@ -121,7 +129,7 @@ def test_a_broken_member_gets_nan_throughout_and_its_neighbours_are_bitwise_unch
         broken[2] = value
     sound, with_broken = evaluator(samples), evaluator(broken)
     others = torch.tensor([0, 1, 3])
-    for name in METRICS:
+    for name in OF_CLASSES:
         assert with_broken.values[name][2].isnan()
         assert torch.equal(with_broken.values[name][others], sound.values[name][others])
     assert with_broken.histogram[2].isnan().all()
@@ -140,7 +148,7 @@ def test_a_member_scores_what_it_scores_alone_however_many_there_are(digits, eva
     together = evaluator(samples)
     for k in (0, 26, 27, 39):
         alone = evaluator(samples[k : k + 1])
-        for name in METRICS:
+        for name in OF_CLASSES:
             expected = together.values[name][k].item()
             assert alone.values[name].item() == pytest.approx(expected, rel=1e-4), name
 
@@ -199,3 +207,194 @@ def test_a_rung_costs_little(name, members, request):
         seconds.append(time.perf_counter() - start)
     # 25 and 60 ms on one idle core of 2024; ten times that on a busy one is still no hindrance
     assert min(seconds) < 1
+
+
+# --- mixtures
+
+MIXTURE_SAMPLES = 2500
+
+
+@pytest.fixture(scope="module", params=["ring8", "grid25"])
+def mixed(request):
+    """(dataset, evaluator of 2,500 points)."""
+    dataset = load_dataset(request.param)
+    return dataset, Evaluator(dataset, MIXTURE_SAMPLES)
+
+
+def of_modes(dataset, modes, n=MIXTURE_SAMPLES):
+    """Real points of these modes, in equal numbers: [1, n, d]."""
+    each = [(dataset.labels == mode).nonzero().flatten() for mode in modes]
+    return dataset.batch(torch.stack([index[: n // len(modes)] for index in each], 1).flatten())[
+        None
+    ]
+
+
+def test_real_points_score_what_a_perfect_generator_does(mixed):
+    dataset, evaluator = mixed
+    count = len(evaluator.classes)
+    # 1 - exp(-4.5) with its standard deviation over 2,500 points, and the known floor of the
+    # divergence, (K - 1) / 2N of those, with the standard deviations simulated: 30 disjoint draws
+    samples = dataset.batch(torch.randperm(75_000, generator=torch.Generator().manual_seed(0)))
+    values = evaluator(samples.view(30, MIXTURE_SAMPLES, 2)).values
+    floor, std = {8: (0.00144, 0.00075), 25: (0.00483, 0.0014)}[count]
+    assert (values["hq_share"] - 0.98889).abs().max() < 4 * 0.0021
+    assert values["hq_share"].mean().item() == pytest.approx(0.98889, abs=4 * 0.0021 / 30**0.5)
+    assert values["mode_kl"].mean().item() == pytest.approx(floor, abs=4 * std / 30**0.5)
+    assert (values["modes_hit"] == count).all()
+    assert (values["modes_1pct"] == count).all()
+    assert values["feature_spread"].mean().item() == pytest.approx(1, abs=0.01)
+    assert evaluator.real.values["hq_share"].item() == pytest.approx(0.98889, abs=4 * 0.0021)
+    assert evaluator.eval_images == MIXTURE_SAMPLES
+
+
+def test_the_frechet_distance_to_a_mixture_is_to_its_exact_moments(mixed):
+    dataset, evaluator = mixed
+    # a shift by s costs s^2; all points at the centre cost the whole variance
+    centre = dataset.mixture.mean.float().expand(1, MIXTURE_SAMPLES, 2)
+    total = dataset.mixture.covariance.trace().item()
+    scored = evaluator(centre).values
+    assert scored["frechet_distance"].item() == pytest.approx(total)
+    assert scored["feature_spread"] == 0
+    real = dataset.batch(torch.arange(MIXTURE_SAMPLES))[None]
+    shifted = evaluator(real + torch.tensor([3.0, 4.0])).values["frechet_distance"]
+    # the sample's own mean is off by some hundredths
+    assert shifted.item() == pytest.approx(25, rel=0.1)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 5])
+def test_a_collapse_to_k_modes_costs_the_log_of_all_over_k(mixed, k):
+    dataset, evaluator = mixed
+    count = len(evaluator.classes)
+    # one point for each mode, so that all are good and none is more frequent
+    points = dataset.mixture.means[:k].float().repeat(MIXTURE_SAMPLES // k + 1, 1)
+    collapsed = scores(evaluator(points[None, :MIXTURE_SAMPLES]))
+    assert collapsed["mode_kl"] == pytest.approx(math.log(count / k), abs=1e-12)
+    assert collapsed["mode_entropy"] == pytest.approx(k, rel=1e-12)
+    assert collapsed["modes_hit"] == collapsed["modes_1pct"] == k
+    assert collapsed["hq_share"] == 1
+
+
+def test_published_figures_of_a_collapse():
+    ring, grid = load_dataset("ring8"), load_dataset("grid25")
+    one = scores(Evaluator(ring, 2500)(of_modes(ring, [3])))
+    five = scores(Evaluator(grid, 2500)(of_modes(grid, range(5))))
+    assert one["mode_kl"] == pytest.approx(2.0794, abs=5e-5)
+    assert one["mode_entropy"] == one["modes_hit"] == 1
+    # real points of five modes: as many are good of each but for chance
+    assert five["mode_kl"] == pytest.approx(1.6094, abs=2e-3)
+    assert five["modes_hit"] == 5
+
+
+def test_points_beside_the_modes_are_bad_and_of_no_mode(mixed):
+    _, evaluator = mixed
+    count = len(evaluator.classes)
+    far = scores(evaluator(torch.full((1, MIXTURE_SAMPLES, 2), 50.0)))
+    assert far["hq_share"] == far["modes_hit"] == far["modes_1pct"] == far["mode_entropy"] == 0
+    assert far["mode_kl"] == pytest.approx(math.log(count))
+    assert evaluator(torch.full((1, MIXTURE_SAMPLES, 2), 50.0)).histogram.sum() == 0
+
+
+def test_half_bad_points_halve_the_quality_and_leave_the_spread_over_modes(mixed):
+    dataset, evaluator = mixed
+    points = dataset.batch(torch.arange(MIXTURE_SAMPLES))[None]
+    points[:, ::2] += 50
+    half = evaluator(points)
+    assert scores(half)["hq_share"] == pytest.approx(0.98889 / 2, abs=4 * 0.01)
+    assert scores(half)["mode_kl"] < 0.02
+    assert half.histogram.sum().item() == pytest.approx(scores(half)["hq_share"])
+
+
+def test_a_mixtures_broken_member_gets_nan_and_its_neighbours_are_bitwise_unchanged(mixed):
+    dataset, evaluator = mixed
+    samples = dataset.batch(torch.arange(4 * MIXTURE_SAMPLES).view(4, MIXTURE_SAMPLES))
+    broken = samples.clone()
+    broken[1, 7, 0] = torch.nan
+    broken[2] = torch.inf
+    sound, with_broken = evaluator(samples), evaluator(broken)
+    others = torch.tensor([0, 3])
+    for name in METRICS:
+        assert with_broken.values[name].isnan().tolist() == [False, True, True, False]
+        assert torch.equal(with_broken.values[name][others], sound.values[name][others])
+    assert with_broken.histogram[1:3].isnan().all()
+    assert torch.equal(with_broken.histogram[others], sound.histogram[others])
+
+
+def test_1200_dimensions_are_judged_as_two_are():
+    dataset = load_dataset("mixture1200")
+    evaluator = Evaluator(dataset, 500)
+    real = scores(evaluator.real)
+    assert real["hq_share"] == pytest.approx(0.98889, abs=4 * (0.98889 * 0.01111 / 500) ** 0.5)
+    assert real["modes_hit"] == 10
+    assert real["mode_kl"] < 0.03  # 9 / (2 * 500) of it is chance
+    one = scores(evaluator(of_modes(dataset, [6], 500)))
+    assert one["mode_kl"] == pytest.approx(math.log(10))
+    assert one["frechet_distance"] > 10 * real["frechet_distance"]
+
+
+# --- what cannot be told
+
+
+def own(shape, *, labels=None, levels=None, n=200):
+    random = torch.Generator().manual_seed(0)
+    x = torch.rand(n, *shape, generator=random) * 2 - 1
+    if levels:
+        x = ((x + 1) / 2 * levels).to(torch.uint8)
+    classes = () if labels is None else ("a", "b")
+    return Dataset("npz", x, levels, labels, classes)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "known"),
+    [
+        (own((5,)), {"frechet_distance", "feature_spread"}),
+        (own((1, 6, 6)), {"frechet_distance", "feature_spread"}),
+        (own((3, 4, 4), levels=255), {"frechet_distance", "feature_spread"}),
+        (
+            own((1, 4, 4), levels=255, labels=torch.arange(200) % 2, n=200),
+            set(METRICS) - {"hq_share", "modes_hit"},
+        ),
+    ],
+    ids=["points", "float images", "images", "images with labels"],
+)
+def test_what_cannot_be_told_of_a_dataset_is_nan_for_all(dataset, known):
+    evaluator = Evaluator(dataset, 100)
+    evaluation = evaluator(dataset.batch(torch.arange(200).view(2, 100)))
+    told = {name for name, value in evaluation.values.items() if value.isfinite().all()}
+    untold = {name for name, value in evaluation.values.items() if value.isnan().all()}
+    assert told == known
+    assert told | untold == set(METRICS)
+    assert evaluation.histogram.shape == (2, len(evaluator.classes))
+    assert evaluator.classes == (dataset.classes if "mode_kl" in known else ())
+
+
+def test_digits_have_no_quality_and_no_count_of_hits(evaluator):
+    for name in ("hq_share", "modes_hit"):
+        assert evaluator.real.values[name].isnan().all()
+
+
+def test_unlabelled_images_cost_more_the_noisier_and_the_fewer_they_are(digits):
+    unlabelled = dataclasses.replace(digits, name="npz", labels=None, classes=())
+    evaluator = Evaluator(unlabelled, EVAL_IMAGES)
+    real = drawn(digits, 1)
+    noise = torch.randn(real.shape, generator=torch.Generator().manual_seed(0))
+    noisy = torch.cat([(real + std * noise).clamp(-1, 1) for std in (0, 0.2, 0.4, 0.8)])
+    assert (evaluator(noisy).values["frechet_distance"].diff() > 0).all()
+    fewer = torch.cat([real[:, torch.arange(EVAL_IMAGES) % k] for k in (300, 30, 3, 1)])
+    assert (evaluator(fewer).values["frechet_distance"].diff() > 0).all()
+    assert evaluator(fewer).values["feature_spread"][3] < 1e-6
+
+
+def test_real_stacked_mnist_scores_as_published_real_data_does(mnist_root):
+    dataset = load_dataset("stacked_mnist", root=mnist_root)
+    evaluator = Evaluator(dataset, 26_000)
+    real = scores(evaluator.real)
+    assert real["modes_hit"] == 1000
+    # 999 / 2N of chance and 0.0043 of the digits' own frequencies, +- 0.001
+    assert real["mode_kl"] == pytest.approx(0.0236, abs=0.004)
+    assert real["mode_entropy"] == pytest.approx(977, abs=4)
+    assert evaluator.classes[123] == "123"
+
+
+def test_samples_of_another_shape_are_refused(mixed):
+    with pytest.raises(ValueError, match=r"\[2, 2500, 3\]: must be \[members, 2500, 2\]"):
+        mixed[1](torch.zeros(2, MIXTURE_SAMPLES, 3))

@@ -3,7 +3,19 @@ import math
 import pytest
 import torch
 
-from gan_core.metrics.modes import mode_entropy, mode_kl, mode_shares, modes_1pct
+from gan_core.metrics.modes import (
+    NO_MODE,
+    hq_modes,
+    hq_share,
+    mode_entropy,
+    mode_kl,
+    mode_shares,
+    modes_1pct,
+    modes_hit,
+)
+from gan_core.mixtures import MIXTURES, Mixture, mixture
+
+PLANAR = [name for name in MIXTURES if mixture(name).means.shape[1] == 2]
 
 UNIFORM = torch.full((8,), 1 / 8, dtype=torch.float64)
 
@@ -72,8 +84,72 @@ def test_perfect_samples_cost_about_half_a_mode_fewer_than_all_per_sample():
 
 def test_members_of_nan_get_nan_and_the_others_what_they_get_alone():
     shares = torch.stack([equal_shares(3), torch.full((8,), torch.nan).double(), UNIFORM])
-    for score in (lambda p: mode_kl(p, data=UNIFORM), mode_entropy, modes_1pct):
+    scores = (lambda p: mode_kl(p, data=UNIFORM), mode_entropy, modes_1pct, modes_hit, hq_share)
+    for score in scores:
         values = score(shares)
         assert values.dtype == torch.float64
         assert values.isnan().tolist() == [False, True, False]
         assert torch.equal(values[[0, 2]], torch.stack([score(shares[0]), score(shares[2])]))
+
+
+def near(mixture, mode, stds, n=50):
+    """Points exactly that many std from a mode's mean, in directions all around."""
+    angles = torch.arange(n, dtype=torch.float64) * (2 * math.pi / n)
+    return mixture.means[mode] + stds * mixture.std * torch.stack((angles.cos(), angles.sin()), 1)
+
+
+@pytest.mark.parametrize("name", PLANAR)
+def test_quality_ends_three_std_from_the_nearest_mode(name):
+    truth = mixture(name)
+    for mode in range(len(truth.means)):
+        assert (hq_modes(near(truth, mode, 2.999), truth) == mode).all()
+        assert (hq_modes(near(truth, mode, 3.001), truth) == NO_MODE).all()
+
+
+def test_the_bound_itself_is_outside():
+    truth = Mixture(torch.tensor([[0.0, 0.0], [8.0, 0.0]]).double(), 1.0)
+    points = torch.tensor([[3.0, 0.0], [2.9999, 0.0], [0.0, 0.0], [5.0, 0.0], [5.0001, 0.0]])
+    assert hq_modes(points, truth).tolist() == [NO_MODE, 0, 0, NO_MODE, 1]
+
+
+def test_a_point_between_modes_belongs_to_the_nearer():
+    truth = Mixture(torch.tensor([[0.0], [1.0]]).double(), 1.0)
+    assert hq_modes(torch.tensor([[0.4], [0.6]]), truth).tolist() == [0, 1]
+
+
+def test_points_of_many_members_keep_their_shape_and_broken_ones_have_no_mode():
+    truth = mixture("grid25")
+    points = truth.means.float().expand(3, 25, 2).clone()
+    points[1, 4, 0], points[2, 5, 1], points[2, 6] = torch.nan, torch.inf, -torch.inf
+    modes = hq_modes(points, truth)
+    assert modes.shape == (3, 25)
+    assert modes[0].tolist() == list(range(25))
+    assert (modes == NO_MODE).nonzero().tolist() == [[1, 4], [2, 5], [2, 6]]
+
+
+def test_samples_of_no_mode_count_in_the_denominator_alone():
+    shares = mode_shares(torch.tensor([0, 0, NO_MODE, 2]), 3)
+    assert shares.tolist() == [0.5, 0, 0.25]
+    assert hq_share(shares) == 0.75
+    assert modes_hit(shares) == 2
+    # how good samples are does not change how they are spread
+    equal = torch.full((3,), 1 / 3).double()
+    assert mode_kl(shares, data=equal).item() == pytest.approx(
+        mode_kl(shares / 0.75, data=equal).item()
+    )
+    assert mode_entropy(shares).item() == pytest.approx(mode_entropy(shares / 0.75).item())
+
+
+def test_a_generator_of_nothing_good_hits_no_mode_and_costs_what_a_single_mode_does():
+    shares = mode_shares(torch.full((100,), NO_MODE), 8)
+    assert hq_share(shares) == 0
+    assert modes_hit(shares) == 0
+    assert modes_1pct(shares) == 0
+    assert mode_entropy(shares) == 0
+    assert mode_kl(shares, data=UNIFORM).item() == math.log(8)
+
+
+def test_one_hit_is_a_mode_but_not_one_of_1_percent():
+    shares = mode_shares(torch.tensor([0] * 2499 + [5]), 8)
+    assert modes_hit(shares) == 2
+    assert modes_1pct(shares) == 1
