@@ -78,11 +78,8 @@ def test_every_recipe_equals_the_gan_trained_alone(
         precision="float64",
         conditional=conditional,
     )
-    configs, tolerance = members(architecture), 1e-9
+    configs = members(architecture)
     if architecture is Architecture.SN_RESNET:
-        # Its biases before a BatchNorm have no gradient but rounding, 1e-13, which Adam divides
-        # by its epsilon of 1e-8 and multiplies by the rate.
-        tolerance = STEPS * 1e-3 * 1e-13 / 1e-8
         configs = configs[:: 2 + conditional]  # 16 times the pixels of the others
     cohort = Cohort(config, dataset.sample_shape, slots=len(configs), classes=10)
     handles = cohort.admit(configs)
@@ -93,7 +90,17 @@ def test_every_recipe_equals_the_gan_trained_alone(
         for fused, module in zip(cohort.export(handle), (alone.G, alone.D), strict=True):
             assert set(fused) == set(module.state_dict())
             for name, tensor in module.state_dict().items():
+                tolerance = 1e-6 if is_free(architecture, name) else 1e-9
                 torch.testing.assert_close(fused[name], tensor, rtol=0, atol=tolerance)
+
+
+def is_free(architecture, name):
+    """Whether what the tensor holds changes nothing: sn_resnet's biases before a BatchNorm.
+
+    They have no gradient but rounding, some 1e-13, which Adam divides by its epsilon of 1e-8 and
+    multiplies by the rate; and the running mean behind follows them.
+    """
+    return architecture is Architecture.SN_RESNET and name.endswith(("bias", "running_mean"))
 
 
 def test_every_recipe_is_among_them():
