@@ -21,7 +21,14 @@ from gan_core.published_files import (
     check_files,
 )
 
-__all__ = ["PUBLISHED_FILES", "DatasetName", "check_dataset", "class_names", "sample_shape"]
+__all__ = [
+    "PUBLISHED_FILES",
+    "DatasetName",
+    "check_dataset",
+    "class_names",
+    "sample_shape",
+    "untold_metrics",
+]
 
 
 class DatasetName(StrEnum):
@@ -172,6 +179,29 @@ def class_names(name: str, *, root: Root = None) -> tuple[str, ...]:
             return _from_user(read_classes, name, root)
         case dataset:
             return _CLASSES[dataset]
+
+
+def untold_metrics(name: str, *, root: Root = None) -> frozenset[str]:
+    """Metrics that are NaN for every GAN on this dataset, so that none can be the objective.
+
+    The quality of samples is known of a mixture alone. Modes are counted where they have a
+    ground truth, or are the classes of labelled images.
+
+    Args:
+        name: a `DatasetName`.
+        root: where the files of image_folder and npz are; the others have no use for it.
+
+    Raises:
+        ConfigError: no dataset has this name, or the files are not right.
+    """
+    dataset = _dataset(name)
+    if dataset in _SHAPES and len(_SHAPES[dataset]) == 1:
+        return frozenset()
+    if dataset is DatasetName.STACKED_MNIST:
+        return frozenset({"hq_share"})
+    if len(sample_shape(name, root=root)) == 3 and class_names(name, root=root):
+        return frozenset({"hq_share", "modes_hit"})
+    return frozenset({"mode_kl", "mode_entropy", "modes_1pct", "hq_share", "modes_hit"})
 
 
 def check_dataset(name: str, root: Root, download: bool, *, image_size: int = 32) -> None:
