@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_core.config import CohortConfig, ConfigError, GanConfig, LrSchedule, Precision
+from gan_core.fusion import check_separate, check_shapes, runs_fused
 from gan_core.losses import real_threshold
 from gan_core.networks.catalog import build
 from gan_core.noise import Purpose, latents, normals, stream_key, uniforms
@@ -50,8 +51,8 @@ class Cohort:
 
     Occupied slots are the first `len(members)`, in an order that `gan_core.schedule` explains;
     admitting and evicting may move members to other slots, which changes nothing in their numbers:
-    bitwise if batch_size is a multiple of 32 and torch runs one thread (every slot is then aligned
-    and vectorised alike), to rounding otherwise.
+    bitwise if batch_size is a multiple of 32, hidden widths of 8 and torch runs one thread (every
+    slot is then aligned and vectorised alike), to rounding otherwise.
 
     Args:
         config: what the members share.
@@ -88,7 +89,7 @@ class Cohort:
         self.dtype = _DTYPES[config.precision]
         self.device = torch.device(device)
         generator, discriminator = self._build(GanConfig(), config.latent_dim)
-        fused = self.device.type == "cuda" or not _has_convolutions(generator, discriminator)
+        fused = self._can_fuse(generator, discriminator)
         self.G, self.D = (
             Stack(slots, dtype=self.dtype, device=device, fused=fused) for _ in range(2)
         )
@@ -219,6 +220,20 @@ class Cohort:
         own = self.G.parameters[slots]
         flat = torch.where(averaged.to(self.device)[:, None], self.G.average[slots], own)
         return self.run_g(self.G.tensors(_G, flat), slots, inputs, training=False)
+
+    def _can_fuse(self, generator: nn.Module, discriminator: nn.Module) -> bool:
+        """Whether the networks run for all members at once; a user's own are tried."""
+        fused = self.device.type == "cuda" or not _has_convolutions(generator, discriminator)
+        name = self.config.architecture
+        if ":" not in name:
+            return fused
+        again = self._build(GanConfig(), self.config.latent_dim)
+        check_separate(name, (generator, discriminator), again)
+        shapes = {"latent_dim": self.config.latent_dim, "sample_shape": self.sample_shape}
+        check_shapes(name, *again, **shapes)
+        samples = ((2, self.config.latent_dim), (2, *self.sample_shape))
+        probes = zip(again, map(torch.zeros, samples), strict=True)
+        return all(runs_fused(name, module, inputs) for module, inputs in probes) and fused
 
     def _build(self, config: GanConfig, latent_dim: int) -> tuple[nn.Module, nn.Module]:
         return build(

@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import json
 import resource
 import signal
@@ -9,22 +10,39 @@ import torch
 
 from gan_core.checkpoint import load, save
 from gan_core.cohort import Cohort
-from gan_core.config import CohortConfig, GanConfig, LossVariant
+from gan_core.config import CohortConfig, GanConfig, LossVariant, LrSchedule
 from gan_core.loop import run_interval
 
 CONFIG = CohortConfig(
-    generator_widths=(9,), discriminator_widths=(7,), latent_dim=6, batch_size=16, noise="uniform"
+    generator_widths=(9,),
+    discriminator_widths=(7,),
+    latent_dim=6,
+    batch_size=16,
+    noise="uniform",
+    schedule_steps=12,
 )
 
 
 def members():
+    """Every loss, normalisation and schedule; some with averages, some with noise."""
+    norms = ["batch", "layer", "spectral", "none"]
     return [
-        GanConfig(seed=i, loss=loss, latent_dim=1 + i, d_steps=1 + i % 2, lr_g=10 ** (-2 - i / 3))
+        GanConfig(
+            seed=i,
+            loss=loss,
+            latent_dim=1 + i % 6,
+            d_steps=1 + i % 2,
+            lr_g=10 ** (-2 - i / 6),
+            d_norm=norms[i % 4] if loss.penalty is None else ["layer", "none"][i % 2],
+            lr_schedule=list(LrSchedule)[i % 3],
+            ema_half_life_images=[None, 100.0, 1e4][i % 3],
+            instance_noise=[0.1, 0.0][i % 2],
+        )
         for i, loss in enumerate(LossVariant)
     ]
 
 
-def started(dataset, slots=8, steps=3, spoil=None, config=CONFIG):
+def started(dataset, slots=12, steps=3, spoil=None, config=CONFIG):
     cohort = Cohort(config, dataset.sample_shape, slots=slots)
     handles = cohort.admit(members())
     if spoil is not None:
@@ -34,12 +52,8 @@ def started(dataset, slots=8, steps=3, spoil=None, config=CONFIG):
 
 
 def everything(cohort):
-    flats = [
-        getattr(stack, name)
-        for stack in (cohort.G, cohort.D)
-        for name in ("parameters", "moment1", "moment2")
-    ]
-    return [t[: len(cohort.members)] for t in (*flats, *cohort.values.values())]
+    states = [t for stack in (cohort.G, cohort.D) for t in stack.state().values()]
+    return [t[: len(cohort.members)] for t in (*states, *cohort.values.values())]
 
 
 def assert_same(a, b):
@@ -52,10 +66,9 @@ def assert_same(a, b):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("spoil", [None, 2])
 def test_what_is_resumed_equals_what_was_never_stopped(digits, tmp_path, precision, spoil):
-    config = CohortConfig(
-        generator_widths=(9,), discriminator_widths=(7,), latent_dim=6, precision=precision
-    )
+    config = dataclasses.replace(CONFIG, precision=precision, batch_size=64, noise="normal")
     cohort = started(digits, spoil=spoil, config=config)
+    assert any("running_mean" in name for name in cohort.D.state())
     save(cohort, tmp_path / "cohort")
     resumed = load(tmp_path / "cohort")
     assert_same(cohort, resumed)
@@ -72,7 +85,7 @@ def test_all_that_was_configured_comes_back(digits, tmp_path):
     save(cohort, tmp_path / "cohort")
     resumed = load(tmp_path / "cohort")
     assert resumed.config == CONFIG
-    assert resumed.slots == 8
+    assert resumed.slots == 12
     assert resumed.sample_shape == digits.sample_shape
     assert resumed.schedule == cohort.schedule
     for old, new in zip(cohort.members, resumed.members, strict=True):
@@ -90,6 +103,35 @@ def test_a_resumed_cohort_takes_newcomers_as_the_old_one_would(digits, tmp_path)
         c.admit([GanConfig(seed=77, latent_dim=2, d_steps=2)])
         run_interval(c, digits, 2)
     assert_same(*pair)
+
+
+def test_who_was_there_and_left_is_no_hindrance(digits, tmp_path):
+    # Rows have grown by the batch-normalised member's parameters, and nobody needs that now.
+    cohort = Cohort(CONFIG, digits.sample_shape, slots=2)
+    stays, leaves = cohort.admit(
+        [GanConfig(seed=1, latent_dim=2), GanConfig(seed=2, latent_dim=2, d_norm="batch")]
+    )
+    run_interval(cohort, digits, 2)
+    cohort.evict([leaves])
+    save(cohort, tmp_path / "cohort")
+    resumed = load(tmp_path / "cohort")
+    first, second = (run_interval(c, digits, 3) for c in (cohort, resumed))
+    assert repr(first[0].statistics) == repr(second[0].statistics)
+    pairs = zip(cohort.export(stays), resumed.export(resumed.members[0]), strict=True)
+    assert all(torch.equal(a[name], b[name]) for a, b in pairs for name in a)
+
+
+def test_a_conditional_cohort_knows_its_classes_again(digits, tmp_path):
+    config = dataclasses.replace(CONFIG, conditional=True)
+    cohort = Cohort(config, digits.sample_shape, slots=1, classes=10)
+    cohort.admit([GanConfig(latent_dim=6)])
+    run_interval(cohort, digits, 2)
+    save(cohort, tmp_path / "cohort")
+    resumed = load(tmp_path / "cohort")
+    assert resumed.classes == 10
+    for c in (cohort, resumed):
+        run_interval(c, digits, 2)
+    assert_same(cohort, resumed)
 
 
 def test_an_empty_cohort_can_be_kept(digits, tmp_path):
@@ -166,7 +208,7 @@ def test_the_file_is_numbers_behind_a_json_header_and_nothing_else(digits, tmp_p
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     metadata = header.pop("__metadata__")
-    assert set(metadata) == {"cohort", "members", "sample_shape", "slots"}
+    assert set(metadata) == {"cohort", "members", "sample_shape", "slots", "classes"}
     assert [m["loss"] for m in json.loads(metadata["members"])]
     spans = sorted(entry["data_offsets"] for entry in header.values())
     assert spans[0][0] == 0

@@ -107,6 +107,20 @@ def test_without_a_cohort_config_the_longest_z_decides(digits):
     assert sorted(r.member.config.latent_dim for r in records) == [3, 5, 11]
 
 
+def test_without_a_cohort_config_schedules_run_over_all_the_steps(digits):
+    configs = [GanConfig(latent_dim=3, lr_schedule=name) for name in ("linear", "cosine")]
+    ends = list(train(configs, digits, steps=4, eval_every=2))
+    assert ends[-1][0].config.schedule_steps == 4
+    assert [r.step for r in ends[-1][1]] == [4, 4]
+
+
+def test_conditional_networks_are_told_the_datasets_classes(digits):
+    shared = {"generator_widths": (6,), "discriminator_widths": (6,), "latent_dim": 3}
+    own = CohortConfig(conditional=True, **shared)
+    cohort, _ = next(train(gans(1), digits, steps=1, eval_every=1, cohort=own))
+    assert cohort.classes == len(digits.classes)
+
+
 def test_nobody_to_train_ends_at_once(digits):
     assert list(train([], digits, steps=1, eval_every=1)) == []
 
