@@ -11,7 +11,7 @@ from gan_core.noise import Purpose, latents, normals, stream_key
 
 __all__ = ["class_labels", "evaluation_latents", "generate", "interpolate"]
 
-_PARALLEL = 1e-4  # sine of an angle below which its sphere's arc is a straight line in float32
+_PARALLEL = 1e-3  # sine of an angle that float32's arc cosine still tells from 0 or pi
 
 
 def evaluation_latents(config: MemberConfig, count: int, *, device: str = "cpu") -> Tensor:

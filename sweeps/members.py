@@ -49,7 +49,7 @@ def find_member(
     if kept is not None:
         there = [(row["trial"], row["seed"]) in kept for _, row in asked.iterrows()]
         if not any(there):
-            raise ConfigError("TRIAL", trial, _without_weights(asked.iloc[0], kept))
+            raise _without_weights(trial, seed, asked.iloc[0], kept)
         asked = asked[there]
     ascending = direction(objective) is Direction.MINIMIZE
     # A member that diverged has no objective and comes last.
@@ -69,10 +69,15 @@ def _number(trials: pd.DataFrame, given: str, best: int | None) -> int:
     return int(given)
 
 
-def _without_weights(member: pd.Series, kept: Collection[tuple[int, int]]) -> str:
+def _without_weights(
+    trial: str, seed: int | None, member: pd.Series, kept: Collection[tuple[int, int]]
+) -> ConfigError:
     had = f"its weights were not kept ({member['status']} at step {member['steps']})"
-    there = f"they are there for the trials {_listed(trial for trial, _ in kept)}"
-    return f"{had}; {there}; train.keep_weights says whose are kept, and `gansweep replay` trains"
+    of_trial = [own for number, own in kept if number == member["trial"]]
+    if seed is not None and of_trial:
+        return ConfigError("--seed", seed, f"{had}, those of {_listed(of_trial)} were")
+    there = f"those of the trials {_listed(number for number, _ in kept)} were"
+    return ConfigError("TRIAL", trial, f"{had}, {there}; train.keep_weights chooses")
 
 
 def _listed(numbers: Iterable[Any]) -> str:

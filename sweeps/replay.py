@@ -20,16 +20,15 @@ from rich.progress import Progress
 
 from gan_core.cohort import Cohort, Member
 from gan_core.config import ConfigError, GanConfig
-from gan_core.data import load_dataset
 from gan_core.loop import run_interval
 from gan_core.metrics.evaluate import Evaluator
+from sweeps.assembly import assemble_cohort, assemble_dataset
 from sweeps.comparison import Comparison, compare
 from sweeps.config import SweepConfig
 from sweeps.import_path import append_user_directory
 from sweeps.members import described, gan_config
 from sweeps.rows import Context, history_row
 from sweeps.rows import Progress as MemberProgress
-from sweeps.worker import cohort_config
 
 __all__ = ["AUTO", "SAME", "members_beside", "replay", "rerun"]
 
@@ -146,23 +145,20 @@ def replay(
         ConfigError: the dataset or the architecture cannot be had.
     """
     torch.set_num_threads(1)
-    data, train = config.data, config.train
-    images = load_dataset(data.dataset, root=data.root, download=data.download, device=device)
+    train = config.train
+    images = assemble_dataset(config, device)
     evaluator = Evaluator(images, train.eval_images)
     most = max(slots(rung) for rung in range(rungs + 1))
-    cohort = Cohort(
-        cohort_config(config),
-        images.sample_shape,
-        slots=most,
-        device=device,
-        classes=len(images.classes),
+    classes = len(images.classes)
+    cohort = assemble_cohort(
+        config, images.sample_shape, classes=classes, slots=most, device=device
     )
     (member,) = cohort.admit([gan])
     context = Context(
         sweep=config.name or "",
         worker="replay",
         device=device,
-        dataset=data.dataset,
+        dataset=config.data.dataset,
         architecture=config.model.architecture,
         eval_images=evaluator.eval_images,
         slots=most,

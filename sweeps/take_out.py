@@ -50,7 +50,8 @@ def export(directory: Path, member: pd.Series, out: Path | None = None) -> str:
         save_member(out, G.state_dict(), D.state_dict(), config)
     except MemberFileError as error:
         raise ConfigError("--out", str(out), f"{error}".removeprefix(f"{out}: ")) from None
-    _write(out / "samples.png", _grid(G, config, COLUMNS**2))
+    if _is_of_images(config):
+        _write(out / "samples.png", _grid(G, config, COLUMNS**2))
     return f"wrote {out}: {described(member)}"
 
 
@@ -85,6 +86,9 @@ def draw(
         right = f"a multiple of {COLUMNS}, the steps from one z to the next" if between else ">= 1"
         raise ConfigError("--n", n, f"must be {right}")
     G, _, config = _load(directory, member)
+    if not _is_of_images(config):
+        right = "makes points, not images: `gansweep export` it, and plot them"
+        raise ConfigError("SWEEP", directory.name, right)
     _write(out, (_ways if between else _grid)(G, config, n))
     return f"wrote {out}: {described(member)}"
 
@@ -98,7 +102,11 @@ def _load(directory: Path, member: pd.Series) -> tuple[nn.Module, nn.Module, Mem
     try:
         return load_member(weights_path(directory, member["trial"], member["seed"]))
     except MemberFileError as error:
-        raise SweepFailure(f"{error}; `gansweep replay` trains it again") from None
+        raise SweepFailure(f"{error}") from None
+
+
+def _is_of_images(config: MemberConfig) -> bool:
+    return len(config.sample_shape) == 3
 
 
 def _grid(G: nn.Module, config: MemberConfig, n: int) -> bytes:

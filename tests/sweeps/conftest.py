@@ -1,0 +1,68 @@
+"""A small sweep as a worker leaves it, to look at with the commands."""
+
+import functools
+import shutil
+
+import pytest
+import torch
+
+from sweeps.config_file import load_config, to_toml
+from sweeps.space import Space
+from sweeps.store import Store
+from sweeps.study import StudyOwner
+from sweeps.worker import Worker
+
+SMALL = [
+    "train.steps=40",
+    "train.eval_every=10",
+    "train.eval_images=100",
+    "search.trials=6",
+    "search.max_in_flight=2",
+    "search.pruner_keep=0.2",
+    "search.allowed_diverged_share=0.5",
+    "model.generator_widths=[16]",
+    "model.discriminator_widths=[16]",
+    "space.lr_g={low=1e-4, high=1e-2, log=true}",
+]
+
+
+def swept(directory, *changes):
+    """Runs a small sweep in this process; one seed of trial 1 breaks after its first rung."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    config = load_config(None, [*SMALL, *changes], options={"name": directory.name})
+    store = Store(directory)
+    store.write_config(to_toml(config))
+    suggest = Space(config).suggest
+    owner = StudyOwner(config.settings(), suggest, directory / "study.journal", "run")
+    exchange = functools.partial(owner.exchange, "w")
+    worker = Worker(config, name="w", slots=4, device="cpu", exchange=exchange, store=store)
+    worker.write_control()
+    broken = False
+    while not worker.advance().done:
+        victims = [m for m in worker._cohort.members if m.config.seed == 2]
+        if victims and not broken:
+            broken = True
+            worker.advance()
+            worker._cohort.G.parameters[worker._cohort.slot(victims[0]), 0] = torch.nan
+    torch.set_num_threads(before)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def run_small_sweep():
+    """Runs one with other settings: (directory, *changes) -> directory."""
+    return swept
+
+
+@pytest.fixture(scope="session")
+def small_sweep(tmp_path_factory):
+    """Only to be read: trials 0 to 3 complete, but for seed 2 of the best, trial 1, which diverged;
+    4 and 5 pruned. Trial t has the seeds 2t and 2t + 1."""
+    return swept(tmp_path_factory.mktemp("runs") / "small")
+
+
+@pytest.fixture
+def own_sweep(small_sweep, tmp_path):
+    """A copy of it that may be changed."""
+    return shutil.copytree(small_sweep, tmp_path / "small")
