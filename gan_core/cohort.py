@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_core.config import CohortConfig, ConfigError, GanConfig, LrSchedule, Precision
-from gan_core.fusion import check_separate, check_shapes, runs_fused
+from gan_core.fusion import check_runs, check_separate, runs_fused
 from gan_core.losses import real_threshold
 from gan_core.networks.catalog import build
 from gan_core.noise import Purpose, latents, normals, stream_key, uniforms
@@ -227,13 +227,15 @@ class Cohort:
         name = self.config.architecture
         if ":" not in name:
             return fused
-        again = self._build(GanConfig(), self.config.latent_dim)
-        check_separate(name, (generator, discriminator), again)
-        shapes = {"latent_dim": self.config.latent_dim, "sample_shape": self.sample_shape}
-        check_shapes(name, *again, **shapes)
-        samples = ((2, self.config.latent_dim), (2, *self.sample_shape))
-        probes = zip(again, map(torch.zeros, samples), strict=True)
-        return all(runs_fused(name, module, inputs) for module, inputs in probes) and fused
+        G, D = self._build(GanConfig(), self.config.latent_dim)
+        check_separate(name, (generator, discriminator), (G, D))
+        noise, batch = int(getattr(G, "noise_numel", 0)), 2
+        z = [torch.zeros(batch, self.config.latent_dim)]
+        z += [torch.zeros(batch, noise)] if noise else []
+        x = [torch.zeros(batch, *self.sample_shape)]
+        check_runs(name, G, z, x[0].shape)
+        check_runs(name, D, x, (batch,))
+        return runs_fused(name, G, z) & runs_fused(name, D, x) & fused
 
     def _build(self, config: GanConfig, latent_dim: int) -> tuple[nn.Module, nn.Module]:
         return build(
