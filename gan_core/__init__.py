@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from gan_core.cohort import Cohort, Member
     from gan_core.config import CohortConfig, ConfigError, GanConfig, LossVariant, Noise, Precision
     from gan_core.data import Dataset, load_dataset
+    from gan_core.export import MemberConfig, load_member, save_member
     from gan_core.loop import IntervalRecord, run_interval, train
 
 _HOMES = {
@@ -20,10 +21,13 @@ _HOMES = {
     "IntervalRecord": "loop",
     "LossVariant": "config",
     "Member": "cohort",
+    "MemberConfig": "export",
     "Noise": "config",
     "Precision": "config",
     "load_dataset": "data",
+    "load_member": "export",
     "run_interval": "loop",
+    "save_member": "export",
     "train": "loop",
 }
 
@@ -36,10 +40,13 @@ __all__ = [
     "IntervalRecord",
     "LossVariant",
     "Member",
+    "MemberConfig",
     "Noise",
     "Precision",
     "load_dataset",
+    "load_member",
     "run_interval",
+    "save_member",
     "train",
 ]
 

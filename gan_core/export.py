@@ -138,7 +138,9 @@ def member_bytes(G_state: State, D_state: State, config: MemberConfig) -> bytes:
     return save(tensors, {_KEY: json.dumps(config.to_dict())})
 
 
-def save_member(directory: Path, G_state: State, D_state: State, config: MemberConfig) -> None:
+def save_member(
+    directory: Path | str, G_state: State, D_state: State, config: MemberConfig
+) -> None:
     """Writes a directory that needs neither gansweep nor anything but safetensors to be used.
 
     It holds `G.safetensors` and `D.safetensors`, state dicts of the plain modules, and
@@ -155,6 +157,7 @@ def save_member(directory: Path, G_state: State, D_state: State, config: MemberC
         MemberFileError: the directory has something in it, or cannot be written.
         ConfigError: the architecture cannot be imported.
     """
+    directory = Path(directory)
     G, D = config.build()
     modules = {"G": f"{G}".splitlines(), "D": f"{D}".splitlines()}
     readable = json.dumps({**config.to_dict(), "modules": modules}, indent=2)
@@ -176,7 +179,9 @@ def save_member(directory: Path, G_state: State, D_state: State, config: MemberC
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def load_member(path: Path, *, device: str = "cpu") -> tuple[nn.Module, nn.Module, MemberConfig]:
+def load_member(
+    path: Path | str, *, device: str = "cpu"
+) -> tuple[nn.Module, nn.Module, MemberConfig]:
     """The plain networks of a saved member, in evaluation mode.
 
     No code comes from the files, but an architecture "package.module:factory" is imported and
@@ -193,6 +198,7 @@ def load_member(path: Path, *, device: str = "cpu") -> tuple[nn.Module, nn.Modul
         MemberFileError: nothing is there, it is damaged, or does not fit its own config.
         ConfigError: the architecture cannot be imported.
     """
+    path = Path(path)
     try:
         plain, states = _read_directory(path) if path.is_dir() else _read_file(path)
         config = MemberConfig.from_dict(plain)

@@ -34,7 +34,7 @@ def run(command, cwd):
 def home(tmp_path_factory):
     """A directory in which all commands of the README were run, in their order."""
     directory = tmp_path_factory.mktemp("home")
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 10
     for command in COMMANDS:
         run([sys.executable, "-m", "sweeps", *command[1:]], directory)
     return directory
@@ -57,7 +57,9 @@ def test_the_config_is_one_that_is_accepted(home):
 
 
 def test_the_directories_and_files_that_it_names_exist(home):
-    for name in ("trials", "history", "samples", "control", "logs", "study.journal", "best.png"):
+    for name in ("trials", "history", "samples", "control", "checkpoints", "logs"):
+        assert (home / "runs" / "first" / name).is_dir()
+    for name in ("sweep.toml", "study.journal", "best.png"):
         assert (home / "runs" / "first" / name).exists()
     for path in re.findall(r"`((?:analysis|tests|gan_core|sweeps)/[\w/]+\.py)`", README):
         assert (Path(__file__).parents[1] / path).exists()

@@ -127,13 +127,19 @@ def run(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
-@pytest.mark.parametrize("command", [[], ["run"], ["init"], ["resume"], ["status"]])
+@pytest.mark.parametrize(
+    "command",
+    [[], *([name] for name in ("run", "init", "resume", "status", "export", "sample", "replay"))],
+)
 def test_every_command_explains_itself_by_example(option, command, run):
     code, out, _ = run(*command, option)
     assert code == 0
     usage = " ".join(["gansweep", *command])
     assert out.startswith(f"Usage: {usage} ")
-    assert out.count(usage) > 1
+    examples = [line for line in out.splitlines()[1:] if line.strip().startswith(usage)]
+    assert len(examples) > 1  # each on a line of its own
+    assert "\b" not in out
+    assert "\\b" not in out
 
 
 def test_no_arguments_show_the_help(run):
