@@ -59,14 +59,17 @@ def _penalty(config: GanConfig, judge, real: Tensor, fake: Tensor, draw) -> Tens
         x = x.detach().requires_grad_()
         return torch.autograd.grad(judge(x).sum(), x, create_graph=True)[0].flatten(1)
 
-    mix = draw(Purpose.INTERPOLATION, 1).view(-1, *[1] * (real.dim() - 1))
+    def share() -> Tensor:
+        return draw(Purpose.INTERPOLATION, 1).view(-1, *[1] * (real.dim() - 1))
+
     match config.penalty:
         case "wgan-gp":
+            mix = share()
             norm = gradient(mix * real + (1 - mix) * fake).norm(dim=1)
             return config.gp_weight * ((norm - 1) ** 2).mean()
         case "dragan":
             noise = draw(Purpose.PERTURBATION, real[0].numel()).view_as(real)
-            norm = gradient(real + mix * 0.5 * real.std(correction=0) * noise).norm(dim=1)
+            norm = gradient(real + share() * 0.5 * real.std(correction=0) * noise).norm(dim=1)
             return config.dragan_weight * ((norm - 1) ** 2).mean()
         case "r1":
             return config.r1_gamma / 2 * (gradient(real) ** 2).sum(1).mean()
@@ -90,11 +93,13 @@ def train_alone(config: GanConfig, cohort: CohortConfig, dataset: Dataset, steps
     """An ordinary loop: modules, torch.optim.Adam, backward; only the draws are gan_core's."""
     dtype = {"float32": torch.float32, "float64": torch.float64}[cohort.precision.value]
     classes = len(dataset.classes) if cohort.conditional else 0
-    extra = {"d_norm": config.d_norm} if config.d_norm != "none" else {}
-    extra |= {"classes": classes} if classes else {}
-    shape = dataset.sample_shape
     G, D = build(
-        cohort, latent_dim=config.latent_dim, sample_shape=shape, seed=config.seed, **extra
+        cohort,
+        latent_dim=config.latent_dim,
+        sample_shape=dataset.sample_shape,
+        seed=config.seed,
+        d_norm=config.d_norm,
+        classes=classes,
     )
     G, D = G.to(dtype), D.to(dtype)
     betas = (config.beta1, config.beta2)
@@ -115,10 +120,12 @@ def train_alone(config: GanConfig, cohort: CohortConfig, dataset: Dataset, steps
                 return uniforms(key(purpose), batch, columns, dtype)[0]
 
             def noisy(x, purpose, key=key):
+                if config.instance_noise == 0:
+                    return x
                 noise = normals(key(purpose), batch, x[0].numel(), dtype)[0]
                 return x + config.instance_noise * noise.view_as(x)
 
-            rows = batch_indices(key(Purpose.BATCH), batch, len(dataset.images))
+            rows = batch_indices(key(Purpose.BATCH), batch, len(dataset))
             real = dataset.batch(rows, dtype)[0]
             labels = (dataset.labels[rows][0],) if classes else ()
             z = latents(

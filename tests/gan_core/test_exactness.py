@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from gan_core.cohort import Cohort
-from gan_core.config import CohortConfig, GanConfig, LossVariant, LrSchedule, Noise, Penalty
+from gan_core.config import (
+    CohortConfig,
+    GanConfig,
+    LossVariant,
+    LrSchedule,
+    Normalisation,
+    Penalty,
+)
 from gan_core.loop import run_interval
 
 STEPS = 50
@@ -16,25 +23,34 @@ def cohort_config(**values):
         "discriminator_widths": (40, 24),
         "latent_dim": 16,
         "schedule_steps": 60,
+        "batch_size": 32,
     }
     return CohortConfig(**(small | values))
 
 
+RECIPES = [
+    *({"loss": loss, "penalty": p} for loss, p in zip(LossVariant, [None, *Penalty], strict=False)),
+    *({"loss": loss} for loss in LossVariant if loss.penalty is not None),
+    {"loss": "hinge", "d_norm": "spectral"},
+    {"loss": "relativistic", "d_norm": "batch"},
+    {"loss": "wasserstein", "penalty": "wgan-gp", "d_norm": "layer"},
+    {"loss": "nonsaturating", "penalty": "r1", "d_norm": "spectral"},
+]
+
+
 def mixed_members():
-    """Every loss and penalty, no two members alike in anything."""
-    penalties = [None, *Penalty]
+    """Every loss, penalty and normalisation, no two members alike in anything."""
     members = []
-    for i, loss in enumerate([*LossVariant, *LossVariant]):
-        penalty = penalties[i % len(penalties)] if loss.penalty is None else None
+    for i, recipe in enumerate(RECIPES):
+        labels = LossVariant(recipe["loss"]).adversarial.has_labels
         members.append(
             GanConfig(
                 seed=100 + i,
-                loss=loss,
-                penalty=penalty,
+                **recipe,
                 lr_g=10 ** (-4 + i / 30),
                 lr_d=10 ** (-3.7 + i / 30),
                 latent_dim=[16, 3, 7, 10, 5][i % 5],
-                label_smoothing=0.01 * i if loss.adversarial.has_labels else None,
+                label_smoothing=0.01 * i if labels else None,
                 beta1=[0.5, 0.0, 0.9][i % 3],
                 beta2=[0.999, 0.9][i % 2],
                 d_steps=[1, 2, 1, 3][i % 4],
@@ -53,10 +69,22 @@ def trained(config, members, dataset, steps=STEPS):
     return cohort, handles, {record.member: record for record in records}
 
 
-@pytest.mark.parametrize("noise", list(Noise))
-def test_a_member_of_a_mixed_cohort_equals_the_gan_trained_alone(solo, digits, noise):
-    config = cohort_config(precision="float64", noise=noise)
+def test_the_mixed_cohort_has_every_kind_of_member():
     members = mixed_members()
+    assert {m.loss for m in members} == set(LossVariant)
+    assert {m.penalty for m in members} == {None, *Penalty}
+    assert {m.d_norm for m in members} == set(Normalisation)
+    assert {m.lr_schedule for m in members} == set(LrSchedule)
+    assert {m.d_steps for m in members} == {1, 2, 3}
+
+
+# The distribution of z is nothing to the players, so that with the other a few members do.
+@pytest.mark.parametrize(
+    ("noise", "some"), [("normal", slice(None)), ("uniform", slice(0, None, 5))]
+)
+def test_a_member_of_a_mixed_cohort_equals_the_gan_trained_alone(solo, digits, noise, some):
+    config = cohort_config(precision="float64", noise=noise)
+    members = mixed_members()[some]
     cohort, handles, records = trained(config, members, digits)
     for member, handle in zip(members, handles, strict=True):
         alone = solo(member, config, digits, STEPS)
@@ -80,7 +108,8 @@ def test_in_float32_a_member_stays_close_to_the_gan_trained_alone(solo, digits):
     # into a whole step, so single weights may differ by rate x steps; the vector as a whole
     # stays within 1e-3 of its length over a first rung of twenty steps.
     config = cohort_config()
-    members = [m for m in mixed_members() if m.lr_d < 1e-3]
+    # Not batch norm: the biases before it have a gradient of zero, so rounding alone moves them.
+    members = [m for m in mixed_members()[::2] if m.d_norm != "batch"]
     cohort, handles, _ = trained(config, members, digits, steps=20)
     for member, handle in zip(members, handles, strict=True):
         alone = solo(member, config, digits, 20)
@@ -109,7 +138,7 @@ def test_a_member_in_another_slot_is_bitwise_the_same(digits, precision):
         GanConfig(seed=i, lr_g=1e-3 * (i + 1), latent_dim=[16, 9, 4][i % 3]) for i in range(7)
     ]
     orders = [members, members[3:] + members[:3], members[::-1]]
-    runs = [trained(config, order, digits) for order in orders]
+    runs = [trained(config, order, digits, steps=20) for order in orders]
     slots = [[cohort.slot(h) for h in handles] for cohort, handles, _ in runs]
     assert slots == [list(range(7))] * 3
     for member in members:
@@ -122,21 +151,24 @@ def test_a_member_in_another_slot_is_bitwise_the_same(digits, precision):
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_a_nan_in_one_member_leaves_the_others_bitwise_as_without_it(digits, precision):
+def test_a_nan_in_some_members_leaves_the_others_bitwise_as_without_it(digits, precision):
     config = cohort_config(precision=precision)
     members = mixed_members()
-    sound = trained(config, members, digits)
-    for victim in (0, 4, 11, 20):
-        cohort = Cohort(config, digits.sample_shape, slots=len(members))
-        handles = cohort.admit(members)
-        run_interval(cohort, digits, 10)
+    sound = trained(config, members, digits, steps=8)
+    cohort = Cohort(config, digits.sample_shape, slots=len(members))
+    handles = cohort.admit(members)
+    # One after the other, in the midst of their kinds: plain, spectral, penalised, batch.
+    victims = [0, 11, 9, 12]
+    for victim in victims:
+        run_interval(cohort, digits, 1)
         cohort.D.parameters[cohort.slot(handles[victim]), 5] = torch.nan
-        records = {r.member: r for r in run_interval(cohort, digits, STEPS - 10)}
-        assert records[handles[victim]].diverged_step == 11
-        for i, handle in enumerate(handles):
-            if i != victim:
-                for a, b in zip(cohort.export(handle), sound[0].export(sound[1][i]), strict=True):
-                    assert all(torch.equal(a[name], b[name]) for name in a)
+    records = {r.member: r for r in run_interval(cohort, digits, 4)}
+    for i, handle in enumerate(handles):
+        if i in victims:
+            assert records[handle].diverged_step == victims.index(i) + 2
+            continue
+        for a, b in zip(cohort.export(handle), sound[0].export(sound[1][i]), strict=True):
+            assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_a_member_that_turns_nonfinite_is_frozen_at_that_step(digits):
@@ -161,13 +193,13 @@ def test_a_member_that_turns_nonfinite_is_frozen_at_that_step(digits):
 def test_refilled_slots_do_not_disturb_those_who_stay(digits):
     config = cohort_config(precision="float64")
     members = mixed_members()
-    undisturbed = trained(config, members[:4], digits)
+    undisturbed = trained(config, members[:4], digits, steps=20)
     cohort = Cohort(config, digits.sample_shape, slots=6)
     handles = cohort.admit(members[:6])
-    run_interval(cohort, digits, 20)
+    run_interval(cohort, digits, 8)
     cohort.evict(handles[4:])
-    newcomers = cohort.admit([members[9], members[7]])
-    run_interval(cohort, digits, 30)
+    newcomers = cohort.admit([members[11], members[7]])
+    run_interval(cohort, digits, 12)
     for i in range(4):
         for a, b in zip(
             cohort.export(handles[i]), undisturbed[0].export(undisturbed[1][i]), strict=True
@@ -175,7 +207,7 @@ def test_refilled_slots_do_not_disturb_those_who_stay(digits):
             for name in a:
                 torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-9)
     assert len(cohort.members) == 6
-    fresh = trained(config, [members[9]], digits, steps=30)
+    fresh = trained(config, [members[11]], digits, steps=12)
     for a, b in zip(cohort.export(newcomers[0]), fresh[0].export(fresh[1][0]), strict=True):
         for name in a:
             torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-9)
