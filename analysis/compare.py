@@ -33,7 +33,7 @@ FAILURES = frozenset(
 """Verdicts that say that training failed. Undertrained and undetermined members count neither
 way: they were not trained for long enough to fail."""
 
-_GREATER_IS_BETTER = ("mode_entropy", "modes_1pct")
+_GREATER_IS_BETTER = ("mode_entropy", "modes_1pct", "hq_share", "modes_hit")
 
 
 def wilson_interval(failures: int, n: int, confidence: float = 0.95) -> tuple[float, float]:

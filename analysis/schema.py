@@ -62,7 +62,8 @@ METRICS = (
 
 frechet_distance: between the classifier features of samples and reference, >= 0, less is better.
 mode_kl: KL(samples || data) over the classes that the classifier sees, in nats, >= 0.
-mode_entropy: exp(entropy) of the class shares: the effective number of modes, in [1, modes].
+mode_entropy: exp(entropy) of the class shares: the effective number of modes, in [1, modes]; 0
+  where no point of a mixture is near a mode.
 modes_1pct: number of classes that have at least 1% of the samples.
 feature_spread: sqrt of trace(covariance of sample features) / trace(of the reference's); near 1
   is right, near 0 is a collapse to one image.
@@ -139,7 +140,9 @@ HISTORY = pa.schema(
         *(pa.field(f"{s}_above_100_share", pa.float64()) for s in GRADIENT_SIGNALS),
         pa.field("nonfinite_steps", pa.int64()),  # steps with a NaN or inf loss or gradient
         *(pa.field(name, pa.float64()) for name in METRICS),
-        pa.field("mode_histogram", pa.list_(pa.float64())),  # share of samples in each class
+        # Share of samples in each class or mode; those of a mixture sum to hq_share, and where a
+        # dataset has no modes there are none.
+        pa.field("mode_histogram", pa.list_(pa.float64())),
         pa.field("eval_images", pa.int64()),  # samples behind the metrics
         pa.field("seconds", pa.float64()),  # wall time since admission
     ],

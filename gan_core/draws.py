@@ -32,7 +32,7 @@ class Draws:
 
     @cached_property
     def _indices(self) -> Tensor:
-        return batch_indices(self._key(Purpose.BATCH), self._rows, len(self._dataset.images))
+        return batch_indices(self._key(Purpose.BATCH), self._rows, len(self._dataset))
 
     @cached_property
     def real(self) -> Tensor:

@@ -98,7 +98,7 @@ def train(
     if slots < 1:
         raise ConfigError("slots", slots, "must be >= 1")
     waiting = iter(configs)
-    device = str(dataset.images.device)
+    device = str(dataset.device)
     classes = len(dataset.classes)
     stacked = Cohort(cohort, dataset.sample_shape, slots=slots, device=device, classes=classes)
     while True:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["grid_png"]
+__all__ = ["grid_png", "points_png"]
 
 _GAP_PIXELS = 1
 _GAP_GREY = 64  # told apart from MNIST's black and from a broken sample's mid-grey
@@ -40,6 +40,31 @@ def grid_png(samples: Tensor, columns: int = 8, *, scale: int = 1) -> bytes:
     image = Image.fromarray(_grid(tiles, min(columns, len(tiles))).squeeze(-1).numpy())
     png = io.BytesIO()
     image.save(png, format="PNG")
+    return png.getvalue()
+
+
+def points_png(points: Tensor, *, extent: float, side: int = 256) -> bytes:
+    """Draws points of the plane as dots, as PNG; of more dimensions the first two.
+
+    Points that are not finite or lie beyond the extent are left out.
+
+    Args:
+        points: [N, dimensions >= 2].
+        extent: what the picture shows: [-extent, extent] in both directions, > 0.
+        side: of the picture, in pixels.
+
+    Raises:
+        ValueError: fewer than two dimensions.
+    """
+    if points.dim() != 2 or points.shape[1] < 2:
+        raise ValueError(f"points has shape {list(points.shape)}: must be [N, dimensions >= 2]")
+    x, y = points.detach().double().cpu()[:, :2].unbind(1)
+    columns, rows = (x / extent + 1) * side / 2, (1 - y / extent) * side / 2
+    shown = (columns >= 0) & (columns < side) & (rows >= 0) & (rows < side)
+    sheet = torch.zeros(side, side, dtype=torch.uint8)
+    sheet[rows[shown].long(), columns[shown].long()] = 255
+    png = io.BytesIO()
+    Image.fromarray(sheet.numpy()).save(png, format="PNG")
     return png.getvalue()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_core.config import ConfigError
-from gan_core.datasets import check_dataset
+from gan_core.datasets import check_dataset, untold_metrics
 from sweeps.config import SweepConfig, parse_config
 from sweeps.domain import as_written
 from sweeps.mistakes import SweepConfigError, line_of
@@ -98,6 +98,10 @@ def _check_files(config: SweepConfig) -> None:
         raise ConfigError("storage", config.storage, right)
     data = config.data
     check_dataset(data.dataset, data.root, data.download, image_size=data.image_size)
+    objective = config.search.objective
+    if objective in untold_metrics(data.dataset, root=data.root):
+        right = f"cannot be told of {data.dataset.value}: frechet_distance always can"
+        raise ConfigError("search.objective", objective, right)
 
 
 def _place(key: str, places: Mapping[str, str], text: str, source: str) -> str | None:

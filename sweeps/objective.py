@@ -38,6 +38,8 @@ DIRECTIONS: dict[str, Direction] = {
     "mode_kl": Direction.MINIMIZE,
     "mode_entropy": Direction.MAXIMIZE,
     "modes_1pct": Direction.MAXIMIZE,
+    "hq_share": Direction.MAXIMIZE,
+    "modes_hit": Direction.MAXIMIZE,
 }
 """The metrics of `analysis.schema.METRICS` that can be an objective. `feature_spread` cannot: it
 is best near 1, neither at its least nor at its greatest."""

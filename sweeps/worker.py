@@ -12,12 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from gan_core.cohort import Cohort, Member
 from gan_core.config import GanConfig
 from gan_core.export import MemberConfig, member_bytes
 from gan_core.loop import IntervalRecord, run_interval
 from gan_core.metrics.evaluate import Evaluator
-from gan_core.samples import grid_png
+from gan_core.samples import grid_png, points_png
 from sweeps.assembly import assemble_cohort, assemble_dataset
 from sweeps.config import SweepConfig
 from sweeps.objective import trial_value
@@ -28,6 +30,7 @@ from sweeps.store import Store
 __all__ = ["Advance", "Exchange", "Worker"]
 
 _GRID_IMAGES = 64
+_POINTS = 2500  # in a picture of points
 _GRID_PIXELS = 32  # least height of an image in a grid: 8x8 digits are hard to see as they are
 
 
@@ -270,10 +273,10 @@ class Worker:
         if not standing:
             return
         seeds = {member: s for held in self._held.values() for s, member in held.seeds}
-        samples = self._cohort.generate(standing, _GRID_IMAGES)
-        scale = max(1, _GRID_PIXELS // samples.shape[-2])
+        is_image = len(self._dataset.sample_shape) == 3
+        samples = self._cohort.generate(standing, _GRID_IMAGES if is_image else _POINTS)
         rows = [
-            sample_row(self._context, seeds[member], grid_png(images, scale=scale))
+            sample_row(self._context, seeds[member], self._picture(images))
             for member, images in zip(standing, samples, strict=True)
         ]
         self._store.write("samples", rows, self._part())
@@ -291,6 +294,11 @@ class Worker:
         )
         G, D = self._cohort.export(member, average=True)
         self._store.write_weights(seed.trial, seed.seed, member_bytes(G, D, config))
+
+    def _picture(self, samples: Tensor) -> bytes:
+        if samples.dim() == 4:
+            return grid_png(samples, scale=max(1, _GRID_PIXELS // samples.shape[-2]))
+        return points_png(samples, extent=1.2 * self._dataset.data.abs().max().item())
 
     # --- the owner of the study
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_core.samples import grid_png
+from gan_core.samples import grid_png, points_png
 
 GAP, BROKEN = 64, 128
 
@@ -80,3 +80,17 @@ def test_what_is_not_a_stack_of_grey_or_rgb_images_is_refused(shape):
 def test_columns_and_scale_below_1_are_refused(wrong):
     with pytest.raises(ValueError, match="both must be >= 1"):
         grid_png(torch.zeros(1, 1, 2, 2), **wrong)
+
+
+def test_points_are_drawn_where_they_lie_and_what_lies_beyond_is_left_out():
+    points = torch.tensor([[0.0, 0.0], [0.9, 0.9], [-0.9, -0.9], [5.0, 0.0], [torch.nan, 0.0]])
+    image = np.asarray(Image.open(io.BytesIO(points_png(points, extent=1.0, side=20))))
+    rows, columns = image.nonzero()
+    # Up is y: the point at (.9, .9) is at the top right.
+    assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == [(1, 19), (10, 10), (19, 1)]
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 1, 8, 8)])
+def test_what_are_no_points_is_refused(shape):
+    with pytest.raises(ValueError, match=r"must be \[N, dimensions >= 2\]"):
+        points_png(torch.zeros(shape), extent=1.0)
