@@ -370,7 +370,7 @@ def test_gan_core_trains_judges_and_saves_where_nothing_else_is_installed(tmp_pa
         for cohort, records in train(gans, digits, steps=2, eval_every=1, cohort=small):
             samples = cohort.generate(cohort.members, 20)
         assert [record.step for record in records] == [2] * len(gans)
-        assert len(Evaluator(digits, eval_images=20)(samples).values["frechet_distance"]) == 6
+        assert len(Evaluator(digits, eval_images=20)(samples).values["frechet_distance"]) == len(gans)
         assert grid_png(samples[0])[1:4] == b"PNG"
         save(cohort, Path("cohort"))
         load(Path("cohort"))

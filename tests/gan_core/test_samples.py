@@ -83,11 +83,11 @@ def test_columns_and_scale_below_1_are_refused(wrong):
 
 
 def test_points_are_drawn_where_they_lie_and_what_lies_beyond_is_left_out():
-    points = torch.tensor([[0.0, 0.0], [0.9, 0.9], [-0.9, -0.9], [5.0, 0.0], [torch.nan, 0.0]])
+    points = torch.tensor([[0.0, 0.0], [0.95, 0.95], [-0.95, -0.95], [5.0, 0.0], [torch.nan, 0.0]])
     image = np.asarray(Image.open(io.BytesIO(points_png(points, extent=1.0, side=20))))
     rows, columns = image.nonzero()
-    # Up is y: the point at (.9, .9) is at the top right.
-    assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == [(1, 19), (10, 10), (19, 1)]
+    # Up is y: the point at (.95, .95) is at the top right.
+    assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == [(0, 19), (10, 10), (19, 0)]
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 1, 8, 8)])

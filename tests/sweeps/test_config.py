@@ -211,7 +211,13 @@ def test_the_study_hears_of_searched_hyperparameters_only():
 
 @pytest.mark.parametrize("objective", DIRECTIONS)
 def test_every_metric_with_a_direction_can_be_the_objective(objective):
-    assert load_config(None, [f"search.objective={objective}"]).search.objective == objective
+    changes = [f"search.objective={objective}", "data.dataset=ring8"]
+    assert load_config(None, changes).search.objective == objective
+
+
+def test_a_metric_that_the_dataset_cannot_tell_is_refused_as_objective():
+    with pytest.raises(ConfigError, match="hq_share.*cannot be told of digits"):
+        load_config(None, ["search.objective=hq_share"])
 
 
 def test_whole_numbers_stay_whole_and_others_become_floats():
