@@ -13,6 +13,7 @@ from gan_core.config import (
     ConfigError,
     GanConfig,
     LossVariant,
+    Normalisation,
     Penalty,
     applies,
     check_value,
@@ -174,10 +175,23 @@ def parse_space(given: object) -> dict[str, Domain]:
     for name in space:
         if not any(applies(name, *recipe) for recipe in recipes):
             raise ConfigError(f"space.{name}", given[name], _needs_recipe(name, recipes))
+    _check_norms(space.get("d_norm"), recipes)
     if not any(isinstance(domain, Range | Choices) for domain in space.values()):
         example = "lr_g = { low = 1e-5, high = 1e-2, log = true }"
         raise ConfigError("space", given, f"must search at least one hyperparameter: {example}")
     return space
+
+
+def _check_norms(d_norm: Domain | None, recipes: tuple[Recipe, ...]) -> None:
+    """Refuses a space some of whose points `GanConfig` refuses."""
+    penalties = [loss.penalty or penalty for loss, penalty in recipes]
+    mixed = dict.fromkeys(p.value for p in penalties if p is not None and p.is_per_sample)
+    if mixed and Normalisation.BATCH in _values(d_norm, Normalisation.NONE):
+        right = (
+            "mixes the samples that penalties on single samples' gradients keep apart; the space "
+            f"has {', '.join(mixed)}: leave out either"
+        )
+        raise ConfigError("space.d_norm", Normalisation.BATCH.value, right)
 
 
 def _needs_recipe(name: str, recipes: tuple[Recipe, ...]) -> str:

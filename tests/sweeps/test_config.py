@@ -381,3 +381,20 @@ def test_a_missing_data_root_is_refused(tmp_path):
 def test_an_unknown_preset_is_refused():
     with pytest.raises(ConfigError, match="must be one of digits, mnist"):
         preset_text("../digits")
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"loss": {"choices": ["hinge", "wgan-gp"]}, "d_norm": "batch"},
+        {"loss": "hinge", "penalty": "r1", "d_norm": {"choices": ["none", "batch"]}},
+    ],
+)
+def test_batch_normalisation_of_d_is_not_searched_with_penalties_on_single_samples(space):
+    with pytest.raises(ConfigError, match=r'space\.d_norm = "batch": mixes the samples'):
+        parse_config({"space": LR | space})
+
+
+def test_batch_normalisation_of_d_is_searched_with_all_else():
+    losses = {"choices": ["hinge", "wgan"]}
+    parse_config({"space": LR | {"loss": losses, "d_norm": {"choices": ["none", "batch"]}}})
