@@ -1,7 +1,14 @@
+import functools
+
 import pytest
 
 from gan_core.export import load_member
+from sweeps.config_file import load_config
+from sweeps.space import Space
+from sweeps.store import Store
+from sweeps.study import StudyOwner
 from sweeps.weights import KeepWeights, kept_members, weights_path
+from sweeps.worker import Worker
 
 
 @pytest.mark.parametrize(
@@ -51,3 +58,43 @@ def test_all_means_the_pruned_and_the_diverged_too(run_small_sweep, tmp_path):
 def test_none_means_none(run_small_sweep, tmp_path):
     directory = run_small_sweep(tmp_path / "none", "train.keep_weights=none", "train.steps=20")
     assert not (directory / "checkpoints").exists()
+
+
+def test_what_a_killed_writer_left_half_written_is_removed(tmp_path):
+    store = Store(tmp_path)
+    store.write_weights(0, 1, b"whole")
+    leftover = weights_path(tmp_path, 0, 1).with_name(".trial-0-seed-2.safetensors.0a1b.tmp")
+    leftover.write_bytes(b"ha")
+    store.clean()
+    assert [path.name for path in leftover.parent.iterdir()] == ["trial-0-seed-1.safetensors"]
+
+
+def test_a_later_attempt_replaces_what_an_earlier_one_left(tmp_path):
+    small = ["train.steps=2", "train.eval_every=1", "train.eval_images=20", "train.seeds=1"]
+    config = load_config(None, [*small, "search.trials=1"])
+    suggest = Space(config).suggest
+    owner = StudyOwner(config.settings(), suggest, tmp_path / "study.journal", "run")
+    exchange = functools.partial(owner.exchange, "w")
+
+    def dying(**message):
+        if message["finals"]:
+            raise ConnectionError("the worker dies before it can tell that the trial has ended")
+        return exchange(**message)
+
+    def worker(exchange):
+        store = Store(tmp_path)
+        return Worker(config, name="w", slots=1, device="cpu", exchange=exchange, store=store)
+
+    def finish(worker):
+        while not worker.advance().done:
+            pass
+
+    def attempt():
+        return load_member(weights_path(tmp_path, 0, 0))[2].origin["attempt"]
+
+    with pytest.raises(ConnectionError):
+        finish(worker(dying))
+    assert attempt() == 0
+    finish(worker(exchange))
+    assert attempt() == 1
+    assert len(kept_members(tmp_path)) == 1
