@@ -27,8 +27,15 @@ def everything():
                 "latent_dim": {"low": 8, "high": 64, "step": 8},
                 "loss": {"choices": [loss.value for loss in LossVariant]},
                 "label_smoothing": {"low": 0.0, "high": 0.3},
+                "penalty": {"choices": ["none", "clip", "wgan-gp", "dragan", "r1", "r1r2"]},
                 "clip_value": {"low": 0.001, "high": 0.1, "log": True},
                 "gp_weight": {"choices": [1, 10]},
+                "dragan_weight": {"low": 1, "high": 20},
+                "r1_gamma": {"low": 0.01, "high": 10, "log": True},
+                "d_norm": {"choices": ["none", "layer", "spectral"]},
+                "lr_schedule": {"choices": ["constant", "linear", "cosine"]},
+                "instance_noise": {"low": 0.0, "high": 0.2},
+                "ema_half_life_images": {"low": 100, "high": 10000, "log": True},
                 "beta1": 0.5,
                 "d_steps": {"low": 1, "high": 16, "log": True},
             }
@@ -55,11 +62,33 @@ def test_every_draw_is_in_range_and_a_sound_gan():
 def test_a_trial_has_what_its_loss_has_and_nothing_else():
     config = everything()
     seen = set()
-    for values in draws(config, 200):
-        loss = LossVariant(values["loss"])
-        assert set(values) == {name for name in config.space if applies(name, loss)}
-        seen.add(loss)
-    assert seen == set(LossVariant)
+    for values in draws(config, 400):
+        gan = GanConfig(**values)
+        recipe = gan.loss, gan.penalty
+        assert set(values) == {name for name in config.space if applies(name, *recipe)}
+        # Whatever is drawn changes something, and nothing that would is missing.
+        resolved = gan.to_dict()
+        drawn = {name for name in config.space if resolved[name] is not None}
+        assert drawn - {"penalty"} == set(values) - {"penalty"}
+        seen.add(recipe)
+    assert {loss for loss, _ in seen} == set(LossVariant)
+    # Most of the 41: each penalty of a free loss has a chance of 1 in 66 at every draw.
+    assert len(seen) > 35
+
+
+def test_a_penalty_of_the_space_is_for_the_losses_that_have_none_of_their_own():
+    space = {
+        "loss": {"choices": ["hinge", "wgan"]},
+        "penalty": "r1",
+        "r1_gamma": {"low": 0.1, "high": 1.0},
+        "clip_value": 0.02,
+    }
+    for values in draws(parse_config({"space": space}), 20):
+        if values["loss"] == "hinge":
+            assert set(values) == {"loss", "penalty", "r1_gamma"}
+            assert GanConfig(**values).penalty == "r1"
+        else:
+            assert values == {"loss": "wgan", "clip_value": 0.02}
 
 
 def test_both_ends_and_every_step_of_a_whole_range_are_drawn():

@@ -127,9 +127,43 @@ def test_only_losses_that_have_a_hyperparameter_have_a_value_for_it(done):
         "label_smoothing": ("minimax", "nonsaturating"),
         "clip_value": ("wgan",),
         "gp_weight": ("wgan-gp",),
+        "penalty": ("wgan", "wgan-gp"),
+        "r1_gamma": (),
+        "dragan_weight": (),
     }
     for name, losses in has.items():
         assert (trials[name].notna() == trials["loss"].isin(losses)).all()
+    for name in ("d_norm", "lr_schedule", "instance_noise", "beta2"):
+        assert trials[name].notna().all()
+
+
+def test_a_penalty_beside_the_loss_a_norm_and_a_schedule_reach_the_members(tmp_path):
+    changes = [
+        "space.loss=hinge",
+        "space.label_smoothing=",
+        "space.penalty={choices=['r1', 'none']}",
+        "space.r1_gamma={low=0.01, high=0.1}",
+        "space.d_norm={choices=['spectral', 'layer']}",
+        "space.lr_schedule=linear",
+        "space.ema_half_life_images=1000",
+        "search.baseline=[]",
+        "search.trials=6",
+        "search.pruner=none",
+        "search.sampler=random",
+        "train.steps=20",
+    ]
+    sweep = Sweep(tmp_path, *changes)
+    finish(sweep.worker())
+    trials = sweep.table("trials")
+    assert len(trials) == 12
+    assert set(trials["penalty"].dropna()) == {"r1"}
+    assert (trials["r1_gamma"].notna() == (trials["penalty"] == "r1")).all()
+    assert set(trials["d_norm"]) == {"spectral", "layer"}
+    assert (trials["lr_schedule"] == "linear").all()
+    assert (trials["ema_half_life_images"] == 1000).all()
+    history = sweep.table("history")
+    trained = history[history["rung"] > 0].merge(trials[["seed", "penalty"]], on="seed")
+    assert (trained["penalty_mean"].notna() == (trained["penalty"] == "r1")).all()
 
 
 def test_final_and_best_metrics_are_those_of_the_history(done):
