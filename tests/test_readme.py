@@ -34,6 +34,10 @@ def run(command, cwd):
 def home(tmp_path_factory):
     """A directory in which all commands of the README were run, in their order."""
     directory = tmp_path_factory.mktemp("home")
+    for text in PROGRAMS:
+        name, _, _ = text.removeprefix("# ").partition("\n")
+        if name.endswith(".py"):
+            (directory / name).write_text(text)
     assert len(COMMANDS) == 10
     for command in COMMANDS:
         run([sys.executable, "-m", "sweeps", *command[1:]], directory)

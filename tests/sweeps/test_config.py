@@ -216,7 +216,7 @@ def test_every_metric_with_a_direction_can_be_the_objective(objective):
 
 
 def test_a_metric_that_the_dataset_cannot_tell_is_refused_as_objective():
-    with pytest.raises(ConfigError, match="hq_share.*cannot be told of digits"):
+    with pytest.raises(ConfigError, match=r"hq_share.*cannot be told of digits"):
         load_config(None, ["search.objective=hq_share"])
 
 
