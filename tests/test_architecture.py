@@ -358,7 +358,7 @@ def test_gan_core_trains_judges_and_saves_where_nothing_else_is_installed(tmp_pa
             importlib.import_module(module)
 
         from gan_core.checkpoint import load, save
-        from gan_core.config import CohortConfig, GanConfig, LossVariant
+        from gan_core.config import CohortConfig, GanConfig, LossVariant, Normalisation
         from gan_core.data import load_dataset
         from gan_core.loop import train
         from gan_core.metrics.evaluate import Evaluator
@@ -367,10 +367,12 @@ def test_gan_core_trains_judges_and_saves_where_nothing_else_is_installed(tmp_pa
         digits = load_dataset("digits")
         small = CohortConfig(generator_widths=(8,), discriminator_widths=(8,), latent_dim=4)
         gans = [GanConfig(loss=loss, latent_dim=4) for loss in LossVariant]
+        gans += [GanConfig(d_norm=norm, latent_dim=4) for norm in Normalisation]
         for cohort, records in train(gans, digits, steps=2, eval_every=1, cohort=small):
             samples = cohort.generate(cohort.members, 20)
         assert [record.step for record in records] == [2] * len(gans)
-        assert len(Evaluator(digits, eval_images=20)(samples).values["frechet_distance"]) == len(gans)
+        judged = Evaluator(digits, eval_images=20)(samples).values
+        assert len(judged["frechet_distance"]) == len(gans)
         assert grid_png(samples[0])[1:4] == b"PNG"
         save(cohort, Path("cohort"))
         load(Path("cohort"))
