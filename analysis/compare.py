@@ -33,7 +33,14 @@ FAILURES = frozenset(
 """Verdicts that say that training failed. Undertrained and undetermined members count neither
 way: they were not trained for long enough to fail."""
 
-_GREATER_IS_BETTER = ("mode_entropy", "modes_1pct", "hq_share", "modes_hit")
+_GREATER_IS_BETTER = (
+    "mode_entropy",
+    "modes_1pct",
+    "hq_share",
+    "modes_hit",
+    "class_agreement",
+    "least_class_agreement",
+)
 
 
 def wilson_interval(failures: int, n: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -57,6 +57,8 @@ METRICS = (
     "feature_spread",
     "hq_share",
     "modes_hit",
+    "class_agreement",
+    "least_class_agreement",
 )
 """Judgements of a rung's samples; `eval_images` of them, against a reference half of the data.
 
@@ -70,6 +72,9 @@ feature_spread: sqrt of trace(covariance of sample features) / trace(of the refe
 hq_share: of points of a mixture: the share within three standard deviations of the nearest mode;
   null for images.
 modes_hit: of points of a mixture: number of modes with at least one such point; null for images.
+class_agreement: of conditional generators: share of the samples that the classifier sees in the
+  class that was asked for; in the control, its accuracy on real ones.
+least_class_agreement: the same over the samples of the class where it is least.
 """
 
 HYPERPARAMETERS: dict[str, pa.DataType] = {

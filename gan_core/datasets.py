@@ -181,7 +181,10 @@ def class_names(name: str, *, root: Root = None) -> tuple[str, ...]:
             return _CLASSES[dataset]
 
 
-def untold_metrics(name: str, *, root: Root = None) -> frozenset[str]:
+_AGREEMENTS = frozenset({"class_agreement", "least_class_agreement"})
+
+
+def untold_metrics(name: str, *, root: Root = None, conditional: bool = False) -> frozenset[str]:
     """Metrics that are NaN for every GAN on this dataset, so that none can be the objective.
 
     The quality of samples is known of a mixture alone. Modes are counted where they have a
@@ -190,18 +193,21 @@ def untold_metrics(name: str, *, root: Root = None) -> frozenset[str]:
     Args:
         name: a `DatasetName`.
         root: where the files of image_folder and npz are; the others have no use for it.
+        conditional: whether the GANs are asked for classes, which samples can then agree with.
 
     Raises:
         ConfigError: no dataset has this name, or the files are not right.
     """
     dataset = _dataset(name)
+    unasked = frozenset() if conditional else _AGREEMENTS
     if dataset in _SHAPES and len(_SHAPES[dataset]) == 1:
-        return frozenset()
+        return unasked
     if dataset is DatasetName.STACKED_MNIST:
-        return frozenset({"hq_share"})
+        return unasked | {"hq_share"}
     if len(sample_shape(name, root=root)) == 3 and class_names(name, root=root):
-        return frozenset({"hq_share", "modes_hit"})
-    return frozenset({"mode_kl", "mode_entropy", "modes_1pct", "hq_share", "modes_hit"})
+        return unasked | {"hq_share", "modes_hit"}
+    of_modes = {"mode_kl", "mode_entropy", "modes_1pct", "hq_share", "modes_hit"}
+    return _AGREEMENTS | of_modes
 
 
 def check_dataset(name: str, root: Root, download: bool, *, image_size: int = 32) -> None:

@@ -99,8 +99,10 @@ def _check_files(config: SweepConfig) -> None:
     data = config.data
     check_dataset(data.dataset, data.root, data.download, image_size=data.image_size)
     objective = config.search.objective
-    if objective in untold_metrics(data.dataset, root=data.root):
-        right = f"cannot be told of {data.dataset.value}: frechet_distance always can"
+    conditional = config.model.conditional
+    if objective in untold_metrics(data.dataset, root=data.root, conditional=conditional):
+        what = f"{'' if conditional else 'unconditional '}GANs on {data.dataset.value}"
+        right = f"cannot be told of {what}: frechet_distance always can"
         raise ConfigError("search.objective", objective, right)
 
 

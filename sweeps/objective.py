@@ -40,6 +40,8 @@ DIRECTIONS: dict[str, Direction] = {
     "modes_1pct": Direction.MAXIMIZE,
     "hq_share": Direction.MAXIMIZE,
     "modes_hit": Direction.MAXIMIZE,
+    "class_agreement": Direction.MAXIMIZE,
+    "least_class_agreement": Direction.MAXIMIZE,
 }
 """The metrics of `analysis.schema.METRICS` that can be an objective. `feature_spread` cannot: it
 is best near 1, neither at its least nor at its greatest."""

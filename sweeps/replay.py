@@ -173,7 +173,7 @@ def replay(
             statistics, seen.step = record.statistics, record.step
             seen.diverged_step, seen.rung = record.diverged_step, rung
         samples = cohort.generate([member, *_copies(cohort, member)], evaluator.eval_images)
-        evaluation = evaluator(samples)
+        evaluation = evaluator(samples, cohort.evaluation_labels(evaluator.eval_images))
         metrics = {name: value[0].item() for name, value in evaluation.values.items()}
         seen.judged(metrics, evaluation.histogram[0].tolist())
         yield history_row(context, seen, statistics, 0.0)

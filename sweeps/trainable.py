@@ -168,4 +168,6 @@ class GanTrainable(tune.Trainable):
     def _measure(self) -> dict[str, list[float]]:
         """Each metric of each seed, in the order of the slots."""
         samples = self._cohort.generate(self._cohort.members, self._evaluator.eval_images)
-        return {name: value.tolist() for name, value in self._evaluator(samples).values.items()}
+        labels = self._cohort.evaluation_labels(self._evaluator.eval_images)
+        values = self._evaluator(samples, labels).values
+        return {name: value.tolist() for name, value in values.items()}

@@ -157,7 +157,8 @@ class Worker:
         config = GanConfig(latent_dim=self._cohort.config.latent_dim)
         fresh = self._new_cohort(1, self._context.device)
         samples = fresh.generate(fresh.admit([config]), self._evaluator.eval_images)
-        kinds = {"real": self._evaluator.real, "untrained": self._evaluator(samples)}
+        labels = fresh.evaluation_labels(self._evaluator.eval_images)
+        kinds = {"real": self._evaluator.real, "untrained": self._evaluator(samples, labels)}
         rows = [
             control_row(
                 self._context,
@@ -200,7 +201,8 @@ class Worker:
             return
         members = [member for _, member in seeds]
         samples = self._cohort.generate(members, self._evaluator.eval_images)
-        evaluation = self._evaluator(samples)
+        labels = self._cohort.evaluation_labels(self._evaluator.eval_images)
+        evaluation = self._evaluator(samples, labels)
         columns = {name: value.tolist() for name, value in evaluation.values.items()}
         for index, (seed, _) in enumerate(seeds):
             metrics = {name: column[index] for name, column in columns.items()}

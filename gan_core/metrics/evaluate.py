@@ -1,8 +1,9 @@
 """Samples of many members to the numbers that judge them.
 
 One interface for every dataset. What cannot be told of it is NaN for all members: `hq_share`
-unless the data is a mixture, `modes_hit` unless it is a mixture or stacked MNIST, and all that is
-of modes where there are neither labels nor a mixture.
+unless the data is a mixture, `modes_hit` unless it is a mixture or stacked MNIST, all that is of
+modes where there are neither labels nor a mixture, and the agreements unless classes were asked
+for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from gan_core.datasets import DatasetName
 from gan_core.metrics.features import Extractor, extractor
 from gan_core.metrics.frechet import Moments, Reference, feature_spread, frechet_distance, moments
 from gan_core.metrics.modes import (
+    class_agreement,
     hq_share,
     mode_entropy,
     mode_kl,
@@ -36,6 +38,8 @@ METRICS = (
     "feature_spread",
     "hq_share",
     "modes_hit",
+    "class_agreement",
+    "least_class_agreement",
 )
 """What an evaluation holds, in this order."""
 
@@ -90,9 +94,11 @@ class Evaluator:
         self._chunk = max(2, min(_CHUNK_SAMPLES, _CHUNK_VALUES // math.prod(self._sample_shape)))
         statistics, self._data_shares = self._summed_up(dataset, reference)
         self._reference = Reference(statistics)
-        self.real = self(dataset.batch(control[: self.eval_images]).unsqueeze(0))
+        held_out = control[: self.eval_images]
+        labels = None if dataset.labels is None else dataset.labels[held_out]
+        self.real = self(dataset.batch(held_out).unsqueeze(0), labels)
 
-    def __call__(self, samples: Tensor) -> Evaluation:
+    def __call__(self, samples: Tensor, labels: Tensor | None = None) -> Evaluation:
         """Scores each member's samples.
 
         A member with a NaN or inf anywhere gets NaN throughout and leaves the others' scores
@@ -100,6 +106,8 @@ class Evaluator:
 
         Args:
             samples: [K, eval_images, *sample_shape], float32 or float64; images in [-1, 1].
+            labels: int64 [eval_images], the class that each sample was asked to be of; None of
+                unconditional generators.
 
         Raises:
             ValueError: another number of samples, or samples of another shape.
@@ -109,19 +117,35 @@ class Evaluator:
             right = f"must be [members, {', '.join(map(str, expected))}]"
             raise ValueError(f"samples has shape {list(samples.shape)}: {right}")
         chunks = samples.detach().split(max(1, self._chunk // self.eval_images))
-        parts = [self._summary(chunk.float()) for chunk in chunks]
-        mean, covariance, shares = (torch.cat(column) for column in zip(*parts, strict=True))
-        return Evaluation(self._scores(Moments(mean, covariance), shares), shares)
+        parts = [self._summary(chunk.float(), labels) for chunk in chunks]
+        columns = (torch.cat(column) for column in zip(*parts, strict=True))
+        mean, covariance, shares, agreements = columns
+        scores = self._scores(Moments(mean, covariance), shares)
+        scores["class_agreement"], scores["least_class_agreement"] = agreements.unbind(1)
+        return Evaluation(scores, shares)
 
-    def _summary(self, samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean, covariance and mode shares of [K, N, ...]; NaN for a member that is not sound."""
+    def _summary(
+        self, samples: Tensor, labels: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of samples [K, N, ...]; NaN for a member that is not sound.
+
+        Returns:
+            Mean, covariance and mode shares, and [K, 2] the agreement with the labels over all
+            samples and over those of the class where it is least.
+        """
         features, modes = self.extractor(samples.flatten(0, 1))
         statistics = moments(features.unflatten(0, samples.shape[:2]))
-        shares = mode_shares(modes.unflatten(0, samples.shape[:2]), self.extractor.classes)
+        modes = modes.unflatten(0, samples.shape[:2])
+        shares = mode_shares(modes, self.extractor.classes)
         # Of the samples too: the classifier's ReLUs can turn an inf into a finite feature.
         sound = statistics.finite & samples.isfinite().flatten(1).all(1)
         mean = torch.where(sound[:, None], statistics.mean, torch.nan)
-        return mean, statistics.covariance, torch.where(sound[:, None], shares, torch.nan)
+        shares = torch.where(sound[:, None], shares, torch.nan)
+        agreements = shares.new_full((len(shares), 2), torch.nan)
+        if labels is not None and self.extractor.classes:
+            agreements = class_agreement(modes, labels)
+        agreements = torch.where(sound[:, None], agreements, torch.nan)
+        return mean, statistics.covariance, shares, agreements
 
     def _scores(self, statistics: Moments, shares: Tensor) -> dict[str, Tensor]:
         scores = dict.fromkeys(METRICS, shares.new_full((len(shares),), torch.nan))

@@ -19,6 +19,7 @@ from gan_core.mixtures import Mixture
 
 __all__ = [
     "NO_MODE",
+    "class_agreement",
     "hq_modes",
     "hq_share",
     "mode_entropy",
@@ -139,6 +140,26 @@ def hq_share(shares: Tensor) -> Tensor:
         [...], in [0, 1].
     """
     return shares.sum(-1)
+
+
+def class_agreement(modes: Tensor, labels: Tensor) -> Tensor:
+    """How many samples of a conditional generator are seen to be of the class asked for.
+
+    Args:
+        modes: int64 [K, N], the classes that the classifier sees.
+        labels: int64 [N], the classes asked for.
+
+    Returns:
+        [K, 2] float64 in [0, 1]: the share over all samples, and over those of the class where it
+        is least. A perfect generator reaches what the classifier reaches on real samples.
+    """
+    agrees = (modes == labels).double()
+    count = torch.bincount(labels)
+    asked = count > 0
+    hits = torch.zeros(len(modes), len(count), dtype=torch.float64, device=modes.device)
+    hits.index_add_(1, labels, agrees)
+    by_class = (hits / count)[:, asked]
+    return torch.stack((agrees.mean(dim=1), by_class.amin(dim=1)), dim=1)
 
 
 def _normalised(shares: Tensor) -> tuple[Tensor, Tensor]:

@@ -211,12 +211,14 @@ def test_the_study_hears_of_searched_hyperparameters_only():
 
 @pytest.mark.parametrize("objective", DIRECTIONS)
 def test_every_metric_with_a_direction_can_be_the_objective(objective):
-    changes = [f"search.objective={objective}", "data.dataset=ring8"]
+    changes = [f"search.objective={objective}", "data.dataset=ring8", "model.conditional=true"]
     assert load_config(None, changes).search.objective == objective
 
 
 def test_a_metric_that_the_dataset_cannot_tell_is_refused_as_objective():
-    with pytest.raises(ConfigError, match=r"hq_share.*cannot be told of digits"):
+    with pytest.raises(
+        ConfigError, match=r"hq_share.*cannot be told of unconditional GANs on digits"
+    ):
         load_config(None, ["search.objective=hq_share"])
 
 

@@ -34,7 +34,7 @@ RECIPES = [
     for loss in LossVariant
     for penalty in ([loss.penalty] if loss.penalty else [None, *Penalty])
 ]
-METRICS_OF_A_RUNG = dict(zip(METRICS, (5.0, 0.4, 3.0, 4.0, 0.9, 0.25, 6.0), strict=True))
+METRICS_OF_A_RUNG = dict(zip(METRICS, (5.0, 0.4, 3.0, 4.0, 0.9, 0.25, 6.0, 0.8, 0.5), strict=True))
 
 
 def context():

@@ -336,3 +336,25 @@ def test_a_worker_without_work_waits_for_others(tmp_path):
     idle = sweep.worker(exchange=lambda **message: Reply())
     advance = idle.advance()
     assert (advance.members, advance.done) == (0, False)
+
+
+def test_conditional_networks_are_judged_by_the_classes_asked_for(tmp_path):
+    sweep = Sweep(tmp_path, "model.conditional=true", "search.trials=2", "train.steps=20")
+    worker = sweep.worker()
+    worker.write_control()
+    finish(worker)
+    history, control = sweep.table("history"), sweep.table("control").set_index("kind")
+    assert history["class_agreement"].between(0, 1).all()
+    assert (history["least_class_agreement"] <= history["class_agreement"]).all()
+    assert control.loc["real", "class_agreement"] > 0.9
+
+
+def test_unconditional_networks_have_no_classes_to_agree_with(done):
+    assert done.table("history")["class_agreement"].isna().all()
+
+
+def test_points_are_swept_too_and_drawn_as_points(tmp_path):
+    sweep = Sweep(tmp_path, "data.dataset=ring8", "search.trials=2", "train.steps=20")
+    finish(sweep.worker())
+    assert sweep.table("history")["hq_share"].between(0, 1).all()
+    assert all(png.startswith(b"\x89PNG") for png in sweep.table("samples")["png"])

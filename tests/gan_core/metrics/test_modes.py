@@ -5,6 +5,7 @@ import torch
 
 from gan_core.metrics.modes import (
     NO_MODE,
+    class_agreement,
     hq_modes,
     hq_share,
     mode_entropy,
@@ -153,3 +154,16 @@ def test_one_hit_is_a_mode_but_not_one_of_1_percent():
     shares = mode_shares(torch.tensor([0] * 2499 + [5]), 8)
     assert modes_hit(shares) == 2
     assert modes_1pct(shares) == 1
+
+
+def test_agreement_with_the_classes_asked_for_is_counted_over_all_and_for_the_worst_class():
+    labels = torch.tensor([0, 0, 0, 0, 1, 1, 3, 3])
+    modes = torch.stack(
+        [
+            labels,
+            torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]),  # never the last class
+            torch.tensor([0, 0, 1, 1, 1, 1, 3, 0]),
+        ]
+    )
+    expected = torch.tensor([[1, 1], [6 / 8, 0], [5 / 8, 1 / 2]], dtype=torch.float64)
+    assert torch.equal(class_agreement(modes, labels), expected)
