@@ -150,7 +150,9 @@ def test_a_finished_sweep_says_so_on_resume_and_can_be_extended(done):
 FOUR = ["--trials", "4", "--set", "search.pruner=none", "--set", "train.steps=400"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_stops_cleanly_and_resume_goes_on(tmp_path, begin, number):
     directory = tmp_path / "runs" / "stopped"
     process = begin("run", "--name", "stopped", *SMALL, *FOUR, cwd=tmp_path)
@@ -197,7 +199,9 @@ def test_a_killed_driver_leaves_a_sweep_that_resume_completes(tmp_path, begin):
     assert_completes(directory, resumed.returncode, resumed.stderr)
 
 
-@pytest.mark.parametrize("victim", ["Trainable", "StudyOwner"])
+@pytest.mark.parametrize(
+    "victim", ["Trainable", pytest.param("StudyOwner", marks=pytest.mark.slow)]
+)
 def test_a_killed_process_is_started_again_and_nothing_is_lost(tmp_path, begin, victim):
     directory = tmp_path / "runs" / "hurt"
     process = begin("run", "--name", "hurt", *SMALL, *FOUR, cwd=tmp_path)
