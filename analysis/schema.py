@@ -71,7 +71,8 @@ feature_spread: sqrt of trace(covariance of sample features) / trace(of the refe
   is right, near 0 is a collapse to one image.
 hq_share: of points of a mixture: the share within three standard deviations of the nearest mode;
   null for images.
-modes_hit: of points of a mixture: number of modes with at least one such point; null for images.
+modes_hit: of points of a mixture: number of modes with at least one such point; of stacked_mnist:
+  number of its 1,000 classes with at least one image; null for other images.
 class_agreement: of conditional generators: share of the samples that the classifier sees in the
   class that was asked for; in the control, its accuracy on real ones.
 least_class_agreement: the same over the samples of the class where it is least.

@@ -51,11 +51,6 @@ class Dataset:
         """Where the samples are."""
         return self.data.device
 
-    @property
-    def images(self) -> Tensor:
-        """`data`, by the name that it had when there were images alone."""
-        return self.data
-
     def batch(self, indices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """The samples at `indices`: of bytes 0 becomes -1 and `levels` +1, both exactly.
 

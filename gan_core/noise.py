@@ -19,7 +19,7 @@ from gan_core.config import Noise
 
 __all__ = ["Purpose", "batch_indices", "latents", "normals", "splitmix64", "stream_key", "uniforms"]
 
-_ROW_STRIDE = 1 << 16  # counters between two rows of z; above it latent dimensions would overlap
+_ROW_STRIDE = 1 << 16  # counters between two rows, or as many as a longer row has
 _LANES = 32  # float32 elements that torch's CPU kernels take at once; see _counters
 
 
@@ -93,7 +93,7 @@ def _counters(rows: int, columns: int, device: torch.device) -> Tensor:
     log, sin and cos have a scalar path for the elements that fill no register, and it differs
     in the last bit: unless each member fills whole registers its draws depend on its slot.
     """
-    row = torch.arange(rows, dtype=torch.int64, device=device)[:, None] * _ROW_STRIDE
+    row = torch.arange(rows, dtype=torch.int64, device=device)[:, None] * max(_ROW_STRIDE, columns)
     grid = (row + torch.arange(columns, dtype=torch.int64, device=device)).flatten()
     return torch.nn.functional.pad(grid, (0, -grid.numel() % _LANES))
 
@@ -108,7 +108,7 @@ def uniforms(key: Tensor, rows: int, columns: int, dtype: torch.dtype) -> Tensor
     Args:
         key: int64 [members].
         rows: draws for each member.
-        columns: numbers in a draw; at most 65,536. A number depends on its row and column only.
+        columns: numbers in a draw. Up to 65,536 a number depends on its row and column only.
         dtype: float32 (24 random bits) or float64 (53).
 
     Returns:
@@ -125,7 +125,7 @@ def normals(key: Tensor, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
     Args:
         key: int64 [members].
         rows: draws for each member.
-        columns: numbers in a draw; at most 131,072.
+        columns: numbers in a draw.
         dtype: of the result.
 
     Returns:

@@ -22,6 +22,7 @@ from sweeps.mistakes import SweepConfigError, SweepFailure
 from sweeps.naming import CONFIG_NAME, choose_name, find_sweep, list_sweeps
 from sweeps.plan import Plan, plan, this_machine
 from sweeps.plan_table import plan_table
+from sweeps.preflight import check_architecture
 from sweeps.weights import kept_members
 
 __all__ = ["app", "main"]
@@ -164,6 +165,7 @@ def run(
     named = loaded.model_copy(update={"name": chosen})
     planned = plan(named, this_machine(named.resources.device))
     if dry_run:
+        check_architecture(named)
         typer.echo(f"{to_toml(named)}\n{plan_table(named, planned)}")
         return DONE
     return _start(named, root / chosen, planned, resume=False)
@@ -385,7 +387,7 @@ def _start(config: SweepConfig, directory: Path, planned: Plan, *, resume: bool)
     console = Console(stderr=True)
     status = launch(config, directory=directory, planned=planned, resume=resume, console=console)
     _show_standing(config, directory)
-    if not status.stopping:
+    if status.done:
         return DONE
     console.print(f"Stopped; `gansweep resume {directory}` goes on.", soft_wrap=True)
     return INTERRUPTED

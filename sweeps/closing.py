@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +68,10 @@ def write_best(leaders: pd.DataFrame, samples: pd.DataFrame, directory: Path) ->
     if grids.empty:
         return
     temporary = directory / f".{BEST_NAME}.{os.getpid()}"
-    temporary.write_bytes(grids.sort_values(["seed", "step"]).iloc[0]["png"])
-    temporary.replace(directory / BEST_NAME)
+    # It is a convenience, and the sweep may be somebody else's.
+    with contextlib.suppress(OSError):
+        temporary.write_bytes(grids.sort_values(["seed", "step"]).iloc[0]["png"])
+        temporary.replace(directory / BEST_NAME)
 
 
 def _leaders(standing: Standing) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from ray.exceptions import RayTaskError
 
 from gan_core.config import ConfigError
 from sweeps.config import SweepConfig
+from sweeps.ledger import MOST_BREAKS
 from sweeps.mistakes import SweepFailure
 from sweeps.plan import Plan
 from sweeps.protocol import StudyStatus
@@ -24,7 +26,9 @@ from sweeps.trainable import CohortTrainable
 
 __all__ = ["Fleet", "SweepError"]
 
-_RESTARTS = 3  # of a worker that broke
+# Of a worker that broke: one more than a trial may break it, so that even a lone worker lives to
+# be told that the trial is given up.
+_RESTARTS = MOST_BREAKS + 1
 
 
 class SweepError(SweepFailure):
@@ -127,7 +131,9 @@ def _tuner(config: SweepConfig, plan: Plan, store: Store, log_dir: Path, owner: 
         device=plan.device,
         threads=plan.threads_per_worker,
     )
-    resources = {"cpu": 1, "gpu": min(1.0, plan.gpus / plan.workers)}
+    # Whole workers must fit on each device: three on two devices are two on one of them.
+    share = 1 / math.ceil(plan.workers / plan.gpus) if plan.gpus else 0
+    resources = {"cpu": 1, "gpu": share}
     return tune.Tuner(
         tune.with_resources(trainable, resources),
         param_space={"worker": tune.grid_search(list(range(plan.workers)))},

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from gan_core.config import ConfigError
+from sweeps.mistakes import SweepFailure
 
 __all__ = ["SweepLock"]
 
@@ -23,13 +24,18 @@ class SweepLock:
 
     Raises:
         ConfigError: on entering, if another process runs the sweep.
+        SweepFailure: on entering, if the directory cannot be written to.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def __enter__(self) -> Self:
-        self._file = os.open(self._directory / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        path = self._directory / _NAME
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise SweepFailure(f"{path}: cannot be locked: {error.strerror}") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -19,7 +19,12 @@ def check_architecture(config: SweepConfig) -> None:
         ConfigError: the architecture cannot be imported, called or stacked, its latent dimensions
             mixed, or it cannot do what the config asks of it for such samples.
     """
-    if config.model.architecture == Architecture.MLP:
+    model = config.model
+    if (
+        model.architecture == Architecture.MLP
+        and not model.conditional
+        and all((model.generator_widths, model.discriminator_widths))
+    ):
         return  # which can do anything; torch takes seconds to import
     from sweeps.assembly import assemble_cohort
 

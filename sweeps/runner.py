@@ -61,7 +61,7 @@ def run(config: SweepConfig) -> Path:
         resume=False,
         console=Console(stderr=True),
     )
-    if status.stopping:
+    if not status.done:
         raise KeyboardInterrupt
     return storage / name
 
@@ -79,7 +79,7 @@ def launch(
         console: where progress is shown.
 
     Returns:
-        Where the sweep stands at the end; `stopping` tells that it was interrupted (Ctrl-C or
+        Where the sweep stands at the end. Unless it is `done`, it was interrupted (Ctrl-C or
         SIGTERM), and whatever ended before is kept.
 
     Raises:

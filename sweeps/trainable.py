@@ -108,7 +108,8 @@ class GanTrainable(tune.Trainable):
 
     Each result has the objective (under its metric's name, over all seeds, a diverged one counted
     as untrained, so finite), the means of the other metrics over the seeds that have them,
-    `steps`, `diverged_share` and `done`. Checkpoints hold all that a trial is, so it can be paused.
+    `steps`, `diverged_share` and `done`. Checkpoints hold all that a trial is, so it can be
+    paused; its hyperparameters cannot be changed on the way, as PBT does.
     """
 
     def setup(self, config: dict[str, Any], sweep: SweepConfig | None = None) -> None:
@@ -162,8 +163,24 @@ class GanTrainable(tune.Trainable):
         cohort_file.save(self._cohort, Path(checkpoint_dir) / _COHORT_NAME)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Takes the cohort up again; `checkpoint` is the directory."""
-        self._cohort = cohort_file.load(Path(checkpoint) / _COHORT_NAME, device=self._device)
+        """Takes the cohort up again.
+
+        Args:
+            checkpoint: the directory.
+
+        Raises:
+            ValueError: it is of another configuration, as PBT would have it.
+        """
+        loaded = cohort_file.load(Path(checkpoint) / _COHORT_NAME, device=self._device)
+        before, now = (
+            [member.config for member in cohort.members] for cohort in (loaded, self._cohort)
+        )
+        if before != now:
+            raise ValueError(
+                f"the checkpoint is of {before[0]}, this trial has {now[0]}: hyperparameters "
+                "cannot change during training"
+            )
+        self._cohort = loaded
 
     def _measure(self) -> dict[str, list[float]]:
         """Each metric of each seed, in the order of the slots."""

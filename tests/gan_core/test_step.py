@@ -58,7 +58,7 @@ def by_hand(config, dataset):
     def key(purpose):
         return stream_key(seed, purpose, zero, zero)
 
-    rows = batch_indices(key(Purpose.BATCH), BATCH, len(dataset.images))
+    rows = batch_indices(key(Purpose.BATCH), BATCH, len(dataset))
     real = dataset.batch(rows, torch.float64)[0]
     z = latents(
         key(Purpose.LATENT),

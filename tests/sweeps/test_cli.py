@@ -12,6 +12,7 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis.schema import TRIALS
@@ -259,3 +260,24 @@ def test_a_damaged_config_of_a_sweep_is_refused(run, tmp_path):
     (sweep(tmp_path / "runs") / "sweep.toml").write_text("[train")
     assert run("status", "digits")[0] == 2
     assert "is no TOML" in run("resume", "digits")[2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["model.architecture=nope:factory"], "cannot be imported"),
+        (["model.architecture=sn_resnet"], "makes square images of 32 pixels"),
+        (["model.discriminator_widths=[]", "space.d_norm=layer"], "no hidden layers"),
+        (
+            ["model.conditional=true", "data.dataset=npz", "data.root=points.npy"],
+            "needs a dataset with labels",
+        ),
+    ],
+)
+def test_a_dry_run_checks_the_architecture_too(run, tmp_path, changes, message):
+    np.save(tmp_path / "points.npy", np.zeros((40, 3)))
+    options = [part for change in changes for part in ("--set", change)]
+    code, _, err = run("run", "--dry-run", *options)
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1

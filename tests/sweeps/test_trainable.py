@@ -103,3 +103,9 @@ def test_without_a_sweep_it_says_how_to_give_one():
 def test_a_wrong_hyperparameter_is_refused_by_name(trainable):
     with pytest.raises(ValueError, match=r"lr_g = -1: must be > 0"):
         trainable({"lr_g": -1})
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(trainable, tmp_path):
+    slow, fast = trainable({"lr_g": 1e-4}), trainable({"lr_g": 1e-3})
+    with pytest.raises(ValueError, match="hyperparameters cannot change during training"):
+        fast.restore(slow.save(str(tmp_path)))
