@@ -94,7 +94,8 @@ def ring() -> dict[tuple[str, int], Course]:
 def test_without_a_penalty_modes_are_lost(ring):
     """Each is less even than eight modes of which one is missing and the rest are alike.
 
-    Of seeds 0 to 11, eleven came to more than 0.35 and one, seed 1, to 0.25.
+    Of seeds 0 to 11, eleven came to more than 0.35 and one, seed 1, to 0.25. Of the
+    penalised, seeds 3 to 5 were tried as well: five of six held, r3gan with seed 4 came to 0.062.
     """
     scores = [ring["nonsaturating", seed].mean("mode_kl") for seed in SEEDS]
     assert min(scores) > math.log(8 / 7)
