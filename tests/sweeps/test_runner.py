@@ -189,6 +189,7 @@ def assert_completes(directory, code, stderr):
     assert {t.state.name for t in study_of(directory).trials} == {"COMPLETE"}
 
 
+@pytest.mark.slow
 def test_a_killed_driver_leaves_a_sweep_that_resume_completes(tmp_path, begin):
     directory = tmp_path / "runs" / "killed"
     process = begin("run", "--name", "killed", *SMALL, *FOUR, cwd=tmp_path)
@@ -199,9 +200,8 @@ def test_a_killed_driver_leaves_a_sweep_that_resume_completes(tmp_path, begin):
     assert_completes(directory, resumed.returncode, resumed.stderr)
 
 
-@pytest.mark.parametrize(
-    "victim", ["Trainable", pytest.param("StudyOwner", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["Trainable", "StudyOwner"])
 def test_a_killed_process_is_started_again_and_nothing_is_lost(tmp_path, begin, victim):
     directory = tmp_path / "runs" / "hurt"
     process = begin("run", "--name", "hurt", *SMALL, *FOUR, cwd=tmp_path)
