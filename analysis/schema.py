@@ -10,6 +10,7 @@ import pyarrow as pa
 
 __all__ = [
     "CONTROL",
+    "END_METRICS",
     "GRADIENT_SIGNALS",
     "HISTORY",
     "HYPERPARAMETERS",
@@ -17,12 +18,14 @@ __all__ = [
     "SAMPLES",
     "SCHEMA_VERSION",
     "SIGNALS",
+    "SPECTRAL_NORMS",
     "STATISTICS",
     "TRIALS",
     "VERSION_KEY",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1 lacks `within_class_spread`, `END_METRICS` and `SPECTRAL_NORMS`: null where it is read."""
 VERSION_KEY = b"gansweep_schema_version"
 
 SIGNALS = (
@@ -55,6 +58,7 @@ METRICS = (
     "mode_entropy",
     "modes_1pct",
     "feature_spread",
+    "within_class_spread",
     "hq_share",
     "modes_hit",
     "class_agreement",
@@ -69,6 +73,9 @@ mode_entropy: exp(entropy) of the class shares: the effective number of modes, i
 modes_1pct: number of classes that have at least 1% of the samples.
 feature_spread: sqrt of trace(covariance of sample features) / trace(of the reference's); near 1
   is right, near 0 is a collapse to one image.
+within_class_spread: the same inside the classes that the classifier sees or the modes of a
+  mixture, each weighted by its share of the samples; near 0 is one image for each class, and a
+  mixture's exact covariances show a variance that shrank.
 hq_share: of points of a mixture: the share within three standard deviations of the nearest mode;
   null for images.
 modes_hit: of points of a mixture: number of modes with at least one such point; of stacked_mnist:
@@ -77,6 +84,40 @@ class_agreement: of conditional generators: share of the samples that the classi
   class that was asked for; in the control, its accuracy on real ones.
 least_class_agreement: the same over the samples of the class where it is least.
 """
+
+END_METRICS = (
+    "kid",
+    "precision_k5",
+    "recall_k5",
+    "density_k5",
+    "coverage_k5",
+    "ndb_share",
+    "bin_js",
+    "vendi_score",
+    "nearest_train_ratio",
+)
+"""Judgements of a member's samples when it ends and of the control's, dearer than a rung affords:
+as many samples against as many of the reference, by the same features.
+
+kid: unbiased squared maximum mean discrepancy with a cubic kernel (Binkowski 2018): about 0 is
+  right, and then as often below it.
+precision_k5: share of samples within the reach of the reference, a ball around each sample of it
+  to its fifth neighbour (Kynkaanniemi 2019); recall_k5: share of the reference within the
+  samples' reach; density_k5: how many such balls a sample lies in, 1 is right and more is a
+  crowding into the dense parts; coverage_k5: share of such balls with a sample in them (Naeem
+  2020), the plainest sign of dropped modes.
+ndb_share: share of bins (k-means on the reference) that hold significantly more or fewer samples
+  than they should, about 0.05 is right; bin_js: Jensen-Shannon divergence between the bins, in
+  nats (Richardson & Weiss 2018).
+vendi_score: effective number of unlike samples (Friedman & Dieng 2023); compares with the
+  control's alone.
+nearest_train_ratio: median distance of a sample to the nearest training sample over the same of
+  real ones: about 1 is right, 0 is a copy.
+"""
+
+SPECTRAL_NORMS = ("spectral_norm_g", "spectral_norm_d")
+"""Largest singular value of the weights of G's and of D's layer with the most parameters, a
+convolution's as [out, rest]; null where a network has no such layer, NaN where it is not finite."""
 
 HYPERPARAMETERS: dict[str, pa.DataType] = {
     "lr_g": pa.float64(),
@@ -119,6 +160,7 @@ TRIALS = pa.schema(
         pa.field("objective", pa.float64()),  # this member's, at its last rung
         pa.field("trial_objective", pa.float64()),  # over the trial's seeds, as Optuna was told
         *(pa.field(f"final_{name}", pa.float64()) for name in METRICS),
+        *(pa.field(f"final_{name}", pa.float64()) for name in END_METRICS),
         # the least frechet_distance and mode_kl, the greatest of the others
         *(pa.field(f"best_{name}", pa.float64()) for name in METRICS),
         pa.field("seconds", pa.float64()),  # wall time from admission to end
@@ -145,6 +187,7 @@ HISTORY = pa.schema(
         *(pa.field(f"{s}_{stat}", pa.float64()) for s in SIGNALS for stat in STATISTICS),
         *(pa.field(f"{s}_above_100_share", pa.float64()) for s in GRADIENT_SIGNALS),
         pa.field("nonfinite_steps", pa.int64()),  # steps with a NaN or inf loss or gradient
+        *(pa.field(name, pa.float64()) for name in SPECTRAL_NORMS),
         *(pa.field(name, pa.float64()) for name in METRICS),
         # Share of samples in each class or mode; those of a mixture sum to hq_share, and where a
         # dataset has no modes there are none.
@@ -173,7 +216,7 @@ CONTROL = pa.schema(
         pa.field("dataset", pa.string()),
         pa.field("extractor", pa.string()),  # hash of the classifier's weights
         pa.field("eval_images", pa.int64()),
-        *(pa.field(name, pa.float64()) for name in METRICS),
+        *(pa.field(name, pa.float64()) for name in (*METRICS, *END_METRICS)),
         pa.field("mode_histogram", pa.list_(pa.float64())),
         pa.field("classes", pa.list_(pa.string())),  # names of the modes
     ],
