@@ -14,7 +14,7 @@ from gan_core.config import ConfigError
 
 __all__ = ["SweepConfigError", "SweepFailure", "did_you_mean", "first_mistake", "line_of", "shown"]
 
-_SHOWN_CHARACTERS = 80
+_SHOWN_CHARACTERS = 240  # a path must be whole
 
 # What would be right, by pydantic's kind of error; values in braces come from its context.
 _RIGHT = {
