@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 2
-"""Version 1 lacks `within_class_spread`, `END_METRICS` and `SPECTRAL_NORMS`: null where it is read."""
+"""Version 1 lacks `within_class_spread`, `END_METRICS` and `SPECTRAL_NORMS`: null where read."""
 VERSION_KEY = b"gansweep_schema_version"
 
 SIGNALS = (
@@ -117,7 +117,7 @@ nearest_train_ratio: median distance of a sample to the nearest training sample 
 
 SPECTRAL_NORMS = ("spectral_norm_g", "spectral_norm_d")
 """Largest singular value of the weights of G's and of D's layer with the most parameters, a
-convolution's as [out, rest]; null where a network has no such layer, NaN where it is not finite."""
+convolution's as [out, rest]; null where a network has no such layer or it is not finite."""
 
 HYPERPARAMETERS: dict[str, pa.DataType] = {
     "lr_g": pa.float64(),

@@ -11,7 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from analysis.schema import HISTORY, METRICS, SIGNALS
+from analysis.schema import HISTORY, METRICS, SIGNALS, SPECTRAL_NORMS
 
 __all__ = ["METRIC_TOLERANCE", "SIGNAL_TOLERANCE", "Comparison", "Quantity", "compare", "show"]
 
@@ -30,6 +30,7 @@ average, and by less than this in one of 276 pairs."""
 _REST = "counts and modes"
 _IDENTITY = ("sweep", "trial", "seed", "attempt", "rung", "step", "seconds")
 _MEASURED_STEPS = 100  # that SIGNAL_TOLERANCE was measured over
+_SINCE_VERSION_2 = (*SPECTRAL_NORMS, "within_class_spread")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +93,10 @@ def compare(
     theirs = [_plain(row) for _, row in recorded.sort_values("rung").iterrows()]
     ours = [_plain(row) for row in replayed]
     pairs = list(zip(theirs, ours, strict=False))
-    columns = [name for name in HISTORY.names if name not in _IDENTITY]
+    unrecorded = {n for n in _SINCE_VERSION_2 if all(_same(row[n], None) for row in theirs)}
+    columns = [name for name in HISTORY.names if name not in (*_IDENTITY, *unrecorded)]
     quantities = []
-    for name in (*SIGNALS, *METRICS, _REST):
+    for name in (*SIGNALS, *METRICS, *SPECTRAL_NORMS, _REST):
         own = [column for column in columns if _quantity(column) == name]
         quantities.append(_compared(name, own, pairs))
     return Comparison(
@@ -121,7 +123,7 @@ def _compared(
             _share(a[f"{name}_mean"], b[f"{name}_mean"], scale),
             SIGNAL_TOLERANCE,
         )
-    elif name in METRICS:
+    elif name not in (*SIGNALS, _REST):
         a, b = pairs[0]
         difference = _share(a[name], b[name], abs(_number(a[name])))
         tolerance = METRIC_TOLERANCE if name == "frechet_distance" else None
@@ -130,7 +132,7 @@ def _compared(
 
 def _quantity(column: str) -> str:
     """What a column of the history says something of."""
-    if column in METRICS:
+    if column in METRICS or column in SPECTRAL_NORMS:
         return column
     return next((signal for signal in SIGNALS if column.startswith(f"{signal}_")), _REST)
 

@@ -43,8 +43,9 @@ DIRECTIONS: dict[str, Direction] = {
     "class_agreement": Direction.MAXIMIZE,
     "least_class_agreement": Direction.MAXIMIZE,
 }
-"""The metrics of `analysis.schema.METRICS` that can be an objective. `feature_spread` cannot: it
-is best near 1, neither at its least nor at its greatest."""
+"""The metrics of `analysis.schema.METRICS` that can be an objective. The spreads cannot: they are
+best near 1, neither at their least nor at their greatest. Nor can `END_METRICS`, which a rung does
+not have."""
 
 
 def direction(objective: str) -> Direction:
@@ -56,8 +57,16 @@ def direction(objective: str) -> Direction:
     if objective in DIRECTIONS:
         return DIRECTIONS[objective]
     names = ", ".join(f'"{name}"' for name in DIRECTIONS)
-    reason = " (feature_spread is best near 1)" if objective == "feature_spread" else ""
-    raise ConfigError("search.objective", objective, f"must be one of {names}{reason}")
+    raise ConfigError("search.objective", objective, f"must be one of {names}{_reason(objective)}")
+
+
+def _reason(name: str) -> str:
+    """Why a metric that there is cannot be an objective."""
+    from analysis.schema import END_METRICS, METRICS  # pyarrow, for which no config need wait
+
+    if name in END_METRICS:
+        return f" ({name} is measured when a GAN ends, not at every rung)"
+    return f" ({name} is best near 1)" if name in METRICS else ""
 
 
 def trial_value(

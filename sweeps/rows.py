@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from analysis.schema import GRADIENT_SIGNALS, HYPERPARAMETERS, METRICS, SIGNALS, STATISTICS
+from analysis.schema import (
+    END_METRICS,
+    GRADIENT_SIGNALS,
+    HYPERPARAMETERS,
+    METRICS,
+    SIGNALS,
+    SPECTRAL_NORMS,
+    STATISTICS,
+)
 from sweeps.objective import DIRECTIONS, Direction
 from sweeps.versions import versions
 
@@ -47,6 +55,10 @@ class Progress:
     untrained: dict[str, float] = field(default_factory=dict)
     """Metrics before the first step."""
     histogram: list[float] = field(default_factory=list)
+    spectral_norms: dict[str, float] = field(default_factory=dict)
+    """At the last rung, of the networks that have them."""
+    at_end: dict[str, float] = field(default_factory=dict)
+    """`END_METRICS`, once it has ended."""
 
     @property
     def diverged(self) -> bool:
@@ -81,6 +93,7 @@ def history_row(
         "interval_steps": int(statistics.get("interval_steps", 0)),
         "nonfinite_steps": int(statistics.get("nonfinite_steps", 0)),
         **{name: statistics.get(name) for name in columns},
+        **{name: member.spectral_norms.get(name) for name in SPECTRAL_NORMS},
         **{name: member.metrics.get(name) for name in METRICS},
         "mode_histogram": member.histogram,
         "eval_images": context.eval_images,
@@ -118,6 +131,7 @@ def trial_row(
         "objective": None if member.diverged else member.metrics.get(objective),
         "trial_objective": trial_objective,
         **{f"final_{name}": member.metrics.get(name) for name in METRICS},
+        **{f"final_{name}": member.at_end.get(name) for name in END_METRICS},
         **{f"best_{name}": member.best.get(name) for name in METRICS},
         "seconds": seconds,
         "ended_at": datetime.now(UTC),
@@ -164,7 +178,7 @@ def control_row(
         "dataset": context.dataset,
         "extractor": extractor,
         "eval_images": context.eval_images,
-        **{name: metrics.get(name) for name in METRICS},
+        **{name: metrics.get(name) for name in (*METRICS, *END_METRICS)},
         "mode_histogram": histogram,
         "classes": list(classes),
     }

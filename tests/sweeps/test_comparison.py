@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pandas as pd
 import pytest
@@ -62,6 +63,16 @@ def test_what_a_loss_does_not_have_is_not_compared(recorded):
     assert recorded["penalty_mean"].isna().all()
     names = {q.name for q in compare(recorded, replayed(recorded)).quantities}
     assert "penalty" not in names
+
+
+def test_what_an_older_record_does_not_have_is_not_compared(recorded):
+    version_2 = ["spectral_norm_g", "spectral_norm_d", "within_class_spread"]
+    replay = replayed(recorded, **{name: (1, 0.5) for name in version_2})
+    older = recorded.copy()
+    older[version_2] = math.nan
+    comparison = compare(older, replay)
+    assert comparison.is_equal
+    assert not {q.name for q in comparison.quantities} & set(version_2)
 
 
 @pytest.mark.parametrize("column", ["d_loss_std", "mode_histogram", "nonfinite_steps", "mode_kl"])

@@ -3,22 +3,32 @@ import math
 
 import pytest
 
-from analysis.schema import METRICS
+from analysis.schema import END_METRICS, METRICS
 from gan_core.config import ConfigError
 from sweeps.objective import DIRECTIONS, Direction, constraint, direction, trial_value
 
+SPREADS = ["feature_spread", "within_class_spread"]
 
-def test_every_metric_but_feature_spread_has_a_direction():
-    assert set(METRICS) - set(DIRECTIONS) == {"feature_spread"}
+
+def test_every_metric_but_the_spreads_has_a_direction():
+    assert set(METRICS) - set(DIRECTIONS) == set(SPREADS)
     assert direction("frechet_distance") is Direction.MINIMIZE
     assert direction("mode_kl") is Direction.MINIMIZE
     assert direction("mode_entropy") is Direction.MAXIMIZE
     assert direction("modes_1pct") is Direction.MAXIMIZE
 
 
-def test_feature_spread_is_refused_with_the_reason():
-    with pytest.raises(ConfigError, match=r'search.objective = "feature_spread": .*best near 1'):
-        direction("feature_spread")
+@pytest.mark.parametrize("spread", SPREADS)
+def test_a_spread_is_refused_with_the_reason(spread):
+    with pytest.raises(ConfigError, match=rf'search.objective = "{spread}": .*best near 1'):
+        direction(spread)
+
+
+@pytest.mark.parametrize("metric", END_METRICS)
+def test_what_is_measured_at_the_end_alone_is_refused_with_the_reason(metric):
+    reason = rf'search.objective = "{metric}": must be one of .*not at every rung'
+    with pytest.raises(ConfigError, match=reason):
+        direction(metric)
 
 
 def test_an_unknown_objective_is_refused_with_the_names():

@@ -9,12 +9,14 @@ import pytest
 
 from analysis.schema import (
     CONTROL,
+    END_METRICS,
     GRADIENT_SIGNALS,
     HISTORY,
     HYPERPARAMETERS,
     METRICS,
     SAMPLES,
     SIGNALS,
+    SPECTRAL_NORMS,
     STATISTICS,
     TRIALS,
 )
@@ -34,7 +36,10 @@ RECIPES = [
     for loss in LossVariant
     for penalty in ([loss.penalty] if loss.penalty else [None, *Penalty])
 ]
-METRICS_OF_A_RUNG = dict(zip(METRICS, (5.0, 0.4, 3.0, 4.0, 0.9, 0.25, 6.0, 0.8, 0.5), strict=True))
+METRICS_OF_A_RUNG = dict(
+    zip(METRICS, (5.0, 0.4, 3.0, 4.0, 0.9, 0.7, 0.25, 6.0, 0.8, 0.5), strict=True)
+)
+METRICS_AT_END = {name: float(i) for i, name in enumerate(END_METRICS)}
 
 
 def context():
@@ -92,7 +97,7 @@ def test_final_metrics_are_the_last_rungs_and_best_ones_go_each_its_own_way():
 
 
 def test_metrics_that_a_dataset_does_not_have_are_null():
-    images = {name: METRICS_OF_A_RUNG[name] for name in METRICS[:5]}
+    images = {name: METRICS_OF_A_RUNG[name] for name in METRICS[:6]}
     progress = member()
     progress.judged(images, [1.0])
     row = stored(trial_row(context(), progress, "complete", objective="mode_kl"), TRIALS)
@@ -100,6 +105,24 @@ def test_metrics_that_a_dataset_does_not_have_are_null():
     for name in ("hq_share", "modes_hit"):
         assert row[f"final_{name}"] is row[f"best_{name}"] is rung[name] is None
     assert rung["feature_spread"] == images["feature_spread"]
+
+
+def test_what_is_measured_at_the_end_is_in_the_trials_row_alone_and_null_before():
+    progress = member()
+    names = [f"final_{name}" for name in END_METRICS]
+    before = stored(trial_row(context(), progress, "failed", objective="mode_kl"), TRIALS)
+    assert all(before[name] is None for name in names)
+    progress.at_end = METRICS_AT_END
+    row = stored(trial_row(context(), progress, "complete", objective="mode_kl"), TRIALS)
+    assert [row[name] for name in names] == list(METRICS_AT_END.values())
+    assert not set(END_METRICS) & set(HISTORY.names)
+
+
+def test_a_networks_spectral_norm_is_null_where_it_has_none():
+    progress = member()
+    progress.spectral_norms = {"spectral_norm_g": 1.5}
+    row = stored(history_row(context(), progress, {}, 0.0), HISTORY)
+    assert [row[name] for name in SPECTRAL_NORMS] == [1.5, None]
 
 
 def test_a_number_is_better_than_nan_at_whichever_rung():
@@ -138,10 +161,16 @@ def test_samples_control_and_origin_say_whose_they_are():
     row = stored(sample_row(context(), progress, b"png"), SAMPLES)
     assert (row["trial"], row["seed"], row["png"]) == (3, 9, b"png")
     control = control_row(
-        context(), "real", METRICS_OF_A_RUNG, [0.5, 0.5], extractor="hash", classes=("0", "1")
+        context(),
+        "real",
+        METRICS_OF_A_RUNG | METRICS_AT_END,
+        [0.5, 0.5],
+        extractor="hash",
+        classes=("0", "1"),
     )
     back = stored(control, CONTROL)
     assert {name: back[name] for name in METRICS} == METRICS_OF_A_RUNG
+    assert {name: back[name] for name in END_METRICS} == METRICS_AT_END
     assert back["classes"] == ["0", "1"]
     where = origin(context(), progress)
     assert (where["sweep"], where["trial"], where["seed"], where["step"]) == ("s", 3, 9, 40)
