@@ -14,6 +14,7 @@ __all__ = [
     "GRADIENT_SIGNALS",
     "HISTORY",
     "HYPERPARAMETERS",
+    "IMPORTANCES",
     "METRICS",
     "SAMPLES",
     "SCHEMA_VERSION",
@@ -223,3 +224,17 @@ CONTROL = pa.schema(
     metadata=_VERSION,
 )
 """What perfect and untrained generators score with the same protocol; two rows per sweep."""
+
+IMPORTANCES = pa.schema(
+    [
+        pa.field("sweep", pa.string()),
+        pa.field("target", pa.string()),  # objective
+        pa.field("hyperparameter", pa.string()),
+        pa.field("importance", pa.float64()),  # >= 0; those of a target sum to 1
+        pa.field("evaluator", pa.string()),  # ped-anova
+        pa.field("trials", pa.int64()),  # complete ones, behind it
+        pa.field("written_at", _TIME),
+    ],
+    metadata=_VERSION,
+)
+"""How much each searched hyperparameter decides, by Optuna; as of the last end of a run."""
