@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.schema import CONTROL, HISTORY, SAMPLES, TRIALS
+from analysis.schema import CONTROL, HISTORY, IMPORTANCES, SAMPLES, TRIALS
 from sweeps.mistakes import SweepFailure
 from sweeps.naming import CONFIG_NAME
 from sweeps.weights import WEIGHTS_FOLDER, weights_path
@@ -34,6 +34,7 @@ class TableName(StrEnum):
     HISTORY = "history"
     SAMPLES = "samples"
     CONTROL = "control"
+    IMPORTANCES = "importances"
 
 
 _SCHEMAS = {
@@ -41,6 +42,7 @@ _SCHEMAS = {
     TableName.HISTORY: HISTORY,
     TableName.SAMPLES: SAMPLES,
     TableName.CONTROL: CONTROL,
+    TableName.IMPORTANCES: IMPORTANCES,
 }
 
 
