@@ -20,7 +20,8 @@ from sweeps.config_file import PRESETS, load_config, preset_text, to_toml
 from sweeps.import_path import pin_packages
 from sweeps.mistakes import SweepConfigError, SweepFailure
 from sweeps.naming import CONFIG_NAME, choose_name, find_sweep, list_sweeps
-from sweeps.plan import Plan, plan, this_machine
+from sweeps.machine import this_machine
+from sweeps.plan import Plan, plan
 from sweeps.plan_table import plan_table
 from sweeps.preflight import check_architecture
 from sweeps.weights import kept_members

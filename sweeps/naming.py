@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
 from pathlib import Path
 
 from gan_core.config import ConfigError
 from sweeps.mistakes import did_you_mean
 
-__all__ = ["CONFIG_NAME", "check_name", "choose_name", "find_sweep", "list_sweeps"]
+__all__ = [
+    "CONFIG_NAME",
+    "check_name",
+    "choose_name",
+    "command",
+    "find_sweep",
+    "list_sweeps",
+    "make_directory",
+]
 
 CONFIG_NAME = "sweep.toml"
 """File in a sweep's directory that holds its resolved config."""
@@ -33,7 +42,7 @@ def check_name(name: str, key: str = "name") -> str:
 
 
 def choose_name(storage: Path, wanted: str | None, dataset: str) -> str:
-    """The name of a new sweep. Creates nothing: whoever creates the directory holds the name.
+    """The name that a new sweep would get. Creates nothing: see `make_directory`.
 
     Args:
         storage: where sweeps lie; need not exist.
@@ -46,11 +55,43 @@ def choose_name(storage: Path, wanted: str | None, dataset: str) -> str:
     """
     if wanted is not None:
         if _taken(storage / check_name(wanted)):
-            right = f"exists; `gansweep resume {storage / wanted}` goes on with it"
-            raise ConfigError("name", wanted, f"{right}, or extends it with --trials N")
+            raise _exists(storage / wanted)
         return wanted
     names = (dataset if n == 1 else f"{dataset}-{n}" for n in itertools.count(1))
     return next(name for name in names if not _taken(storage / name))
+
+
+def make_directory(storage: Path, wanted: str | None, dataset: str) -> Path:
+    """Makes the directory of a new sweep, which nobody else has then: two may begin at once.
+
+    Args:
+        storage: where sweeps lie; made if it is not there.
+        wanted: as in `choose_name`.
+        dataset: the dataset's name.
+
+    Raises:
+        ConfigError: the wanted name cannot be one or exists.
+        OSError: it cannot be made.
+    """
+    while True:
+        directory = storage / choose_name(storage, wanted, dataset)
+        try:
+            directory.mkdir(parents=True)
+        except FileExistsError:
+            if wanted is not None:
+                raise _exists(directory) from None
+            continue  # somebody else took the name in between
+        return directory
+
+
+def _exists(directory: Path) -> ConfigError:
+    right = f"exists; {command('resume', directory)} goes on with it, or extends it with --trials N"
+    return ConfigError("name", directory.name, right)
+
+
+def command(*words: str | Path) -> str:
+    """How a message shows a command, such that it can be pasted into a shell."""
+    return f"`{shlex.join(['gansweep', *map(str, words)])}`"
 
 
 def find_sweep(given: str, storage: Path) -> Path:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 from gan_core.config import Architecture, ConfigError, Precision
 from gan_core.datasets import sample_shape
 from sweeps.config import SweepConfig
+from sweeps.machine import Machine
 from sweeps.space import Space
 
-__all__ = ["Machine", "Plan", "estimate_member_bytes", "plan", "this_machine"]
+__all__ = ["Plan", "estimate_member_bytes", "plan"]
 
 _USABLE = 0.8
 """Share of the memory that is planned with; the estimate below is one."""
@@ -27,18 +26,6 @@ _PER_PARAMETER = 5
 
 _PER_ACTIVATION = 6
 """Made by G once and by D for real and for fake; each is kept and gets a gradient."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What there is to plan with."""
-
-    cores: int
-    memory_bytes: int
-    """Of the host, for all workers."""
-    cuda_devices: int = 0
-    cuda_bytes: int = 0
-    """Of the smallest CUDA device, for its one worker."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,27 +52,26 @@ def plan(config: SweepConfig, machine: Machine) -> Plan:
 
     In flight is what the sampler bears (`StudySettings.in_flight`: a quarter of the trials under
     TPE), but never so little that a worker asked for stands idle. There is a worker for each
-    CUDA device, else for each core, as far as there are trials in flight. Slots hold what is in
-    flight, as far as memory goes.
+    CUDA device, else for each core, as far as there are trials in flight and memory for a trial
+    in each. Slots hold what is in flight, as far as memory goes.
 
     Raises:
-        ConfigError: CUDA is asked for and there is none, or more workers than may be in flight.
+        ConfigError: CUDA is asked for and there is none, more workers than may be in flight, or
+            no memory for a worker with one trial.
     """
     device = _device(config, machine)
-    settings, resources = config.settings(), config.resources
+    settings = config.settings()
     in_flight = min(settings.in_flight, settings.trials)
-    if resources.workers == "auto":
-        workers = min(machine.cuda_devices if device == "cuda" else machine.cores, in_flight)
+    member = estimate_member_bytes(config)
+    if config.resources.workers == "auto":
+        workers = _auto_workers(config, machine, device, in_flight, member)
     else:
-        workers = min(resources.workers, settings.trials)
+        workers = min(config.resources.workers, settings.trials)
         if config.search.max_in_flight != "auto" and in_flight < workers:
             right = f"must be >= resources.workers = {workers}, so that each has a trial"
             raise ConfigError("search.max_in_flight", in_flight, right)
         in_flight = max(in_flight, workers)
-    member = estimate_member_bytes(config)
-    slots = _slots(
-        config, math.ceil(in_flight / workers), member, _budget(machine, device, workers)
-    )
+    slots = _slots(config, machine, device, workers, math.ceil(in_flight / workers), member)
     return Plan(
         workers=workers,
         slots=slots,
@@ -106,22 +92,63 @@ def _device(config: SweepConfig, machine: Machine) -> str:
     return asked
 
 
-def _budget(machine: Machine, device: str, workers: int) -> float:
-    """Bytes that the members of one worker may take."""
+def _auto_workers(
+    config: SweepConfig, machine: Machine, device: str, in_flight: int, member: int | None
+) -> int:
     if device == "cuda":
-        available = machine.cuda_bytes / math.ceil(workers / machine.cuda_devices)
-    else:
-        available = machine.memory_bytes / workers
-    return _USABLE * available - _WORKER_BYTES
+        return min(machine.cuda_devices, in_flight)
+    fitting = int(_USABLE * machine.memory_bytes // _one_trial_bytes(config, member))
+    return max(1, min(machine.cores, in_flight, fitting))
 
 
-def _slots(config: SweepConfig, trials: int, member: int | None, budget: float) -> int:
+def _one_trial_bytes(config: SweepConfig, member: int | None) -> int:
+    """Memory of a worker with as few slots as it can have, or with those that are asked for."""
+    asked, seeds = config.resources.slots, config.train.seeds
+    members = seeds if asked == "auto" else asked // seeds * seeds
+    return _WORKER_BYTES + members * (member or 0)
+
+
+def _share(machine: Machine, device: str, workers: int) -> float:
+    """Bytes that one worker may take."""
+    if device == "cuda":
+        return _USABLE * machine.cuda_bytes / math.ceil(workers / machine.cuda_devices)
+    return _USABLE * machine.memory_bytes / workers
+
+
+def _slots(
+    config: SweepConfig,
+    machine: Machine,
+    device: str,
+    workers: int,
+    trials: int,
+    member: int | None,
+) -> int:
+    """Places for `trials`, as far as memory goes; what is asked for is not held against it."""
     seeds, asked = config.train.seeds, config.resources.slots
     if asked != "auto":
         return asked // seeds * seeds
+    share = _share(machine, device, workers)
+    least = _one_trial_bytes(config, member)
+    if share < least:
+        raise _too_little(config, workers, share, least)
     if member is not None:
-        trials = min(trials, max(1, int(budget // (member * seeds))))
+        trials = min(trials, int((share - _WORKER_BYTES) // (member * seeds)))
     return trials * seeds
+
+
+def _too_little(config: SweepConfig, workers: int, share: float, least: int) -> ConfigError:
+    here = (
+        f"a worker with one trial ({config.train.seeds} members) takes about "
+        f"{least / 2**30:.1f} GiB, and there are {share / 2**30:.1f} for each"
+    )
+    if workers > 1 and config.resources.workers != "auto":
+        return ConfigError(
+            "resources.workers", workers, f"{here}: must be less, or resources.slots given"
+        )
+    right = (
+        f"{here}: must be a number to try it all the same, or train.batch_size or the like smaller"
+    )
+    return ConfigError("resources.slots", "auto", right)
 
 
 def estimate_member_bytes(config: SweepConfig) -> int | None:
@@ -141,32 +168,3 @@ def estimate_member_bytes(config: SweepConfig) -> int | None:
     images = 2 * config.train.eval_images * pixels
     numbers = _PER_PARAMETER * parameters + _PER_ACTIVATION * activations + images
     return numbers * (8 if config.train.precision is Precision.FLOAT64 else 4)
-
-
-def this_machine(device: str = "auto") -> Machine:
-    """What this process may use. Imports torch, unless only the CPU is asked for."""
-    cuda_devices = cuda_bytes = 0
-    if device != "cpu":
-        import torch
-
-        cuda_devices = torch.cuda.device_count()
-        sizes = (torch.cuda.get_device_properties(i).total_memory for i in range(cuda_devices))
-        cuda_bytes = min(sizes, default=0)
-    return Machine(
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _all_cores(),
-        memory_bytes=_memory_bytes(),
-        cuda_devices=cuda_devices,
-        cuda_bytes=cuda_bytes,
-    )
-
-
-def _all_cores() -> int:
-    return os.cpu_count() or 1
-
-
-def _memory_bytes() -> int:
-    """Of the machine, or of the container (cgroup v2) if that is less."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.exists() else "max"
-    return min(total, int(text)) if text.isdigit() else total

@@ -18,7 +18,8 @@ from sweeps.config_file import to_toml
 from sweeps.embedded import embedded_ray
 from sweeps.lock import SweepLock
 from sweeps.naming import choose_name
-from sweeps.plan import Plan, plan, this_machine
+from sweeps.machine import this_machine
+from sweeps.plan import Plan, plan
 from sweeps.preflight import check_architecture
 from sweeps.progress import Display
 from sweeps.protocol import StudyStatus

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
 from gan_core.config import ConfigError
-from sweeps.naming import check_name, choose_name, find_sweep, list_sweeps
+from sweeps import naming
+from sweeps.naming import (
+    check_name,
+    choose_name,
+    command,
+    find_sweep,
+    list_sweeps,
+    make_directory,
+)
 
 
 @pytest.mark.parametrize("name", ["a", "0", "mnist-losses", "a.b_c-1", "a..b", "x" * 100])
@@ -38,6 +50,41 @@ def test_a_name_that_exists_is_refused_with_the_way_to_resume(tmp_path):
         choose_name(tmp_path, "mine", "digits")
     assert f"`gansweep resume {tmp_path / 'mine'}` goes on with it" in str(caught.value)
     assert "--trials" in str(caught.value)
+
+
+def test_sweeps_without_a_name_that_begin_at_once_get_directories_of_their_own(tmp_path):
+    together = Barrier(8)
+
+    def begin(_):
+        together.wait()
+        return make_directory(tmp_path / "runs", None, "digits")
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(begin, range(8)))
+    expected = {"digits", *(f"digits-{n}" for n in range(2, 9))}
+    assert {directory.name for directory in made} == expected
+    assert all(directory.is_dir() for directory in made)
+
+
+def test_a_name_that_is_taken_in_between_is_left_to_whoever_took_it(tmp_path, monkeypatch):
+    def choose_too_late(storage, wanted, dataset):
+        chosen = choose_name(storage, wanted, dataset)
+        (storage / chosen).mkdir(exist_ok=True)
+        if chosen == "digits-3":
+            (storage / chosen).rmdir()
+        return chosen
+
+    monkeypatch.setattr(naming, "choose_name", choose_too_late)
+    assert make_directory(tmp_path, None, "digits").name == "digits-3"
+    with pytest.raises(ConfigError, match='name = "mine": exists; `gansweep resume'):
+        make_directory(tmp_path, "mine", "digits")
+
+
+def test_a_command_that_is_shown_can_be_pasted(tmp_path):
+    shown = command("resume", tmp_path / "my runs" / "it's")
+    assert shown[0] == shown[-1] == "`"
+    assert shlex.split(shown[1:-1]) == ["gansweep", "resume", f"{tmp_path}/my runs/it's"]
+    assert command("status", "digits") == "`gansweep status digits`"
 
 
 def test_a_dangling_link_holds_its_name(tmp_path):

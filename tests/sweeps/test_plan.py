@@ -8,8 +8,10 @@ import pytest
 
 from gan_core.config import ConfigError
 from sweeps.config_file import load_config
-from sweeps.plan import Machine, estimate_member_bytes, plan, this_machine
+from sweeps.machine import Machine
+from sweeps.plan import estimate_member_bytes, plan
 
+GIB = 2**30
 LAPTOP = Machine(cores=4, memory_bytes=16 * 2**30)
 GPUS = Machine(cores=32, memory_bytes=256 * 2**30, cuda_devices=2, cuda_bytes=80 * 2**30)
 
@@ -34,7 +36,10 @@ def test_random_sampling_has_nothing_to_wait_for():
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_no_worker_is_idle_and_everything_in_flight_has_a_slot(trials, workers, seeds):
     laid_out = planned(
-        f"search.trials={trials}", f"resources.workers={workers}", f"train.seeds={seeds}"
+        f"search.trials={trials}",
+        f"resources.workers={workers}",
+        f"train.seeds={seeds}",
+        machine=Machine(cores=4, memory_bytes=64 * GIB),
     )
     assert 1 <= laid_out.workers <= laid_out.max_in_flight <= trials
     assert laid_out.slots % seeds == 0
@@ -70,14 +75,62 @@ def test_fewer_trials_in_flight_than_workers_are_refused():
 
 def test_slots_fit_the_memory_and_hold_one_trial_at_least():
     config = ["search.trials=4000", "resources.workers=1"]
-    roomy = planned(*config, machine=Machine(cores=1, memory_bytes=2**40))
-    small = planned(*config, machine=Machine(cores=1, memory_bytes=2**31))
-    tiny = planned(*config, machine=Machine(cores=1, memory_bytes=2**20))
+    roomy = planned(*config, machine=Machine(cores=1, memory_bytes=1024 * GIB))
+    small = planned(*config, machine=Machine(cores=1, memory_bytes=2 * GIB))
     assert roomy.slots == 2000
-    assert tiny.slots == 2
     assert 2 < small.slots < 2000
-    assert small.estimated_bytes_per_worker <= 0.8 * 2**31
+    assert small.estimated_bytes_per_worker <= 0.8 * 2 * GIB
     assert small.max_in_flight == small.slots // 2
+
+
+@pytest.mark.parametrize("memory", [1, 2, 3, 5, 100])
+@pytest.mark.parametrize("slots", ["auto", 4])
+def test_there_are_no_more_workers_than_memory_for_a_trial_in_each(memory, slots):
+    machine = Machine(cores=64, memory_bytes=memory * GIB)
+    laid_out = planned("search.trials=4000", f"resources.slots={slots}", machine=machine)
+    assert laid_out.workers * laid_out.estimated_bytes_per_worker <= 0.8 * memory * GIB
+    one_more = (laid_out.workers + 1) * laid_out.estimated_bytes_per_worker
+    assert laid_out.workers == 64 or one_more > 0.8 * memory * GIB
+    own = planned("model.architecture=mine.nets:make", machine=machine)
+    assert own.workers == min(16, int(0.8 * memory * GIB / (700 * 2**20)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "machine", "message"),
+    [
+        (
+            [],
+            Machine(cores=4, memory_bytes=GIB // 2),
+            r'^resources\.slots = "auto": a worker with one trial \(2 members\) takes about '
+            r"0\.7 GiB, and there are 0\.4 for each: must be a number to try it all the same",
+        ),
+        (
+            ["resources.workers=4"],
+            Machine(cores=4, memory_bytes=2 * GIB),
+            r"^resources\.workers = 4: .* 0\.4 for each: must be less, or resources\.slots given",
+        ),
+        (
+            ["train.batch_size=10000000", "train.seeds=10"],
+            LAPTOP,
+            r"\(10 members\) takes about [\d.]+ GiB, .* or train\.batch_size or the like smaller",
+        ),
+        (
+            ["model.architecture=mine.nets:make"],
+            Machine(cores=4, memory_bytes=GIB // 2),
+            r"takes about 0\.7 GiB",
+        ),
+        ([], Machine(cores=4, memory_bytes=GIB, cuda_devices=1, cuda_bytes=GIB // 2), r"0\.4 for"),
+    ],
+)
+def test_too_little_memory_for_one_trial_is_refused(changes, machine, message):
+    with pytest.raises(ConfigError, match=message):
+        planned(*changes, machine=machine)
+
+
+def test_slots_that_are_asked_for_are_tried_whatever_the_memory():
+    tiny = Machine(cores=4, memory_bytes=GIB // 2)
+    laid_out = planned("resources.slots=6", machine=tiny)
+    assert (laid_out.workers, laid_out.slots) == (1, 6)
 
 
 def test_parameters_are_counted_as_the_networks_have_them():
@@ -103,10 +156,3 @@ def test_an_own_architecture_has_no_estimate():
     laid_out = planned("model.architecture=mine.nets:make")
     assert laid_out.estimated_bytes_per_worker is None
     assert laid_out.slots == 8
-
-
-def test_this_machine_has_a_core_and_memory():
-    machine = this_machine("cpu")
-    assert machine.cores >= 1
-    assert machine.memory_bytes > 2**26
-    assert machine.cuda_devices == 0
