@@ -15,10 +15,16 @@ import pyarrow.parquet as pq
 import pytest
 
 import sweeps.store
-from analysis.schema import CONTROL, HISTORY, SAMPLES, TRIALS, VERSION_KEY
+from analysis.schema import CONTROL, HISTORY, IMPORTANCES, SAMPLES, TRIALS, VERSION_KEY
 from sweeps.store import StorageError, Store, TableName
 
-SCHEMAS = {"trials": TRIALS, "history": HISTORY, "samples": SAMPLES, "control": CONTROL}
+SCHEMAS = {
+    "trials": TRIALS,
+    "history": HISTORY,
+    "samples": SAMPLES,
+    "control": CONTROL,
+    "importances": IMPORTANCES,
+}
 ENDED = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 PACKAGES_HOME = Path(sweeps.store.__file__).parents[1]
 
