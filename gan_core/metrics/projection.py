@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gan_core.data import Dataset
 
-__all__ = ["Projection", "fit_projection"]
+__all__ = ["Projection", "fit_projection", "principal_directions"]
 
 _FEATURES = 64
 _FIT_SAMPLES = 4096
@@ -43,9 +43,6 @@ class Projection:
 def fit_projection(dataset: Dataset) -> dict[str, Tensor]:
     """Fits the projection to up to 4,096 samples; its random numbers are its own.
 
-    Principal components by randomised subspace iteration (Halko et al. 2011, arXiv:0909.4061,
-    algorithm 4.4), so that images of 64 x 64 pixels and more take seconds.
-
     Args:
         dataset: of any kind.
 
@@ -59,7 +56,7 @@ def fit_projection(dataset: Dataset) -> dict[str, Tensor]:
     x = x - mean
     n, dimensions = x.shape
     count = min(_FEATURES, dimensions)
-    principal = _principal(x, min((count + 1) // 2, n - 1), random)
+    principal = principal_directions(x, min((count + 1) // 2, n - 1), random)
     rest = torch.randn(dimensions, count - principal.shape[1], generator=random).to(x)
     for _ in range(2):  # once leaves rounding behind
         rest = torch.linalg.qr(rest - principal @ (principal.T @ rest)).Q
@@ -69,8 +66,20 @@ def fit_projection(dataset: Dataset) -> dict[str, Tensor]:
     return {"mean": mean.cpu(), "directions": directions.cpu().contiguous()}
 
 
-def _principal(x: Tensor, count: int, random: torch.Generator) -> Tensor:
-    """The first principal directions of centred x, [n, dimensions]: [dimensions, count]."""
+def principal_directions(x: Tensor, count: int, random: torch.Generator) -> Tensor:
+    """The first principal directions of centred x.
+
+    By randomised subspace iteration (Halko et al. 2011, arXiv:0909.4061, algorithm 4.4), so that
+    images of 64 x 64 pixels and more take seconds.
+
+    Args:
+        x: [n, dimensions], each column of mean 0.
+        count: of directions; there are no more than n and dimensions.
+        random: on the CPU.
+
+    Returns:
+        [dimensions, count], orthonormal columns.
+    """
     width = min(count + 16, *x.shape)
     basis = torch.linalg.qr(x.T @ torch.randn(len(x), width, generator=random).to(x)).Q
     for _ in range(4):
