@@ -206,8 +206,8 @@ def untold_metrics(name: str, *, root: Root = None, conditional: bool = False) -
         return unasked | {"hq_share"}
     if len(sample_shape(name, root=root)) == 3 and class_names(name, root=root):
         return unasked | {"hq_share", "modes_hit"}
-    of_modes = {"mode_kl", "mode_entropy", "modes_1pct", "hq_share", "modes_hit"}
-    return _AGREEMENTS | of_modes
+    of_modes = {"mode_kl", "mode_entropy", "modes_1pct", "within_class_spread"}
+    return _AGREEMENTS | of_modes | {"hq_share", "modes_hit"}
 
 
 def check_dataset(name: str, root: Root, download: bool, *, image_size: int = 32) -> None:

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.schema import END_METRICS as CONTRACT_AT_END
 from analysis.schema import METRICS as CONTRACT
 from gan_core.data import load_dataset
 from gan_core.datasets import DatasetName, untold_metrics
-from gan_core.metrics.evaluate import METRICS, Evaluator, _halves
+from gan_core.metrics.evaluate import END_METRICS, METRICS, Evaluator, _halves
 from gan_core.metrics.features import extractor
 
 EVAL_IMAGES = 300
-OF_CLASSES = METRICS[:5]
+OF_CLASSES = METRICS[:6]
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ def scores(evaluation, k=0):
 
 def test_the_metrics_are_those_of_the_contract():
     assert METRICS == CONTRACT
+    assert END_METRICS == CONTRACT_AT_END
 
 
 # --- digits
@@ -100,6 +102,16 @@ def test_a_generator_of_one_image_has_one_mode_and_no_spread(digits, evaluator):
     assert collapsed["feature_spread"] < 1e-6
     assert collapsed["mode_kl"] > 2
     assert collapsed["frechet_distance"] > 30 * scores(evaluator.real)["frechet_distance"]
+
+
+def test_one_image_for_each_class_has_all_modes_and_no_spread_within_them(digits, evaluator):
+    index = torch.stack([(digits.labels == c).nonzero()[0, 0] for c in range(10)])
+    collapsed = scores(evaluator(digits.batch(index.repeat(EVAL_IMAGES // 10))[None]))
+    assert collapsed["modes_1pct"] == 10
+    assert collapsed["mode_entropy"] == pytest.approx(10)
+    assert collapsed["feature_spread"] > 0.7
+    assert collapsed["within_class_spread"] < 1e-6
+    assert scores(evaluator.real)["within_class_spread"] == pytest.approx(1, abs=0.05)
 
 
 def test_losing_classes_costs_more_the_more_are_lost(digits, evaluator):
@@ -247,6 +259,23 @@ def test_real_points_score_what_a_perfect_generator_does(mixed):
     assert values["feature_spread"].mean().item() == pytest.approx(1, abs=0.01)
     assert evaluator.real.values["hq_share"].item() == pytest.approx(0.98889, abs=4 * 0.0021)
     assert evaluator.eval_images == MIXTURE_SAMPLES
+
+
+def test_a_variance_that_shrank_shows_within_the_modes_alone(mixed):
+    dataset, evaluator = mixed
+    points = torch.arange(MIXTURE_SAMPLES)
+    centres = dataset.mixture.means[dataset.labels[points]].float()
+    real = dataset.batch(points)
+    shrunk = [centres + share * (real - centres) for share in (1, 0.5, 0)]
+    values = evaluator(torch.stack(shrunk)).values
+    # 1 / sqrt(4 * 2500) is the standard deviation of an estimate from so many points in the plane
+    assert values["within_class_spread"][0].item() == pytest.approx(1, abs=0.04)
+    assert values["within_class_spread"][2] < 1e-4  # rounding, of means a hundred deviations apart
+    # Halved, none is cut off at three of the data's deviations, where a real one is.
+    whole = (1 - 4.5 * math.exp(-4.5) / (1 - math.exp(-4.5))) ** 0.5
+    assert values["within_class_spread"][1].item() == pytest.approx(0.5 / whole, rel=0.04)
+    assert (values["hq_share"][1:] == 1).all()
+    assert values["mode_kl"].max() < 0.01
 
 
 def test_the_frechet_distance_to_a_mixture_is_to_its_exact_moments(mixed):
