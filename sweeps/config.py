@@ -25,6 +25,7 @@ from sweeps.domain import (
     Domain,
     Range,
     Value,
+    as_written,
     contains,
     parse_point,
     parse_space,
@@ -56,6 +57,12 @@ TUTORIAL_RECIPE: dict[str, Value] = {
 }
 """What most tutorials train: Radford et al. 2016, arXiv:1511.06434, sec. 4, for Adam; Salimans et
 al. 2016, arXiv:1606.03498, sec. 3.4, for the smoothing."""
+
+_MAY_CHANGE = frozenset({"data.download", "train.keep_weights"})
+"""Keys of [data], [model] and [train] that no value depends on."""
+
+_OWN_DATA = (DatasetName.IMAGE_FOLDER, DatasetName.NPZ)
+"""Datasets that are what lies at `data.root`; the others may be moved."""
 
 
 def _auto_or_count(given: object) -> object:
@@ -222,6 +229,14 @@ class SweepConfig(_Section):
         """The hyperparameters of the space that are not fixed."""
         return {n: d for n, d in self.space.items() if isinstance(d, Range | Choices)}
 
+    def fixed(self) -> dict[str, Any]:
+        """What a sweep keeps from its begin to its end, by key: see `StudySettings.fixed`."""
+        sections = self.model_dump(mode="json", include={"data", "model", "train"})
+        may_change = _MAY_CHANGE if self.data.dataset in _OWN_DATA else {*_MAY_CHANGE, "data.root"}
+        keys = {f"{s}.{name}": v for s, values in sections.items() for name, v in values.items()}
+        space = {f"space.{name}": as_written(domain) for name, domain in self.space.items()}
+        return {key: value for key, value in keys.items() if key not in may_change} | space
+
     def settings(self, max_in_flight: int | None = None) -> StudySettings:
         """What the owner of the study has to know.
 
@@ -243,6 +258,7 @@ class SweepConfig(_Section):
             steps=self.train.steps,
             eval_every=self.train.eval_every,
             seeds=self.train.seeds,
+            fixed=self.fixed(),
         )
 
 

@@ -15,16 +15,16 @@ from rich.console import Console
 from gan_core.config import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.config_file import to_toml
+from sweeps.continuation import check_study
 from sweeps.embedded import embedded_ray
 from sweeps.lock import SweepLock
-from sweeps.naming import choose_name
 from sweeps.machine import this_machine
+from sweeps.naming import choose_name
 from sweeps.plan import Plan, plan
 from sweeps.preflight import check_architecture
 from sweeps.progress import Display
 from sweeps.protocol import StudyStatus
 from sweeps.store import StorageError, Store
-from sweeps.study import check_study
 from sweeps.versions import versions
 
 if TYPE_CHECKING:

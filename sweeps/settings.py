@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 __all__ = ["Pruner", "Sampler", "StudySettings"]
 
@@ -53,6 +54,9 @@ class StudySettings:
     """Steps between rungs."""
     seeds: int = 1
     """Members per trial."""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """What else makes the values of two trials comparable, by its key in the config: what is
+    learnt, by which networks, how and over which space. Plain values, as JSON has them."""
 
     @property
     def in_flight(self) -> int:

@@ -7,39 +7,31 @@ continued: an owner that dies at any write is replaced by a new one on the same 
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from gan_core.config import ConfigError
+from sweeps.continuation import STUDY_NAME, open_study
 from sweeps.journal import open_journal
 from sweeps.ledger import Ledger, Ticket
-from sweeps.objective import constraint, direction
+from sweeps.objective import constraint
 from sweeps.protocol import Assignment, Final, Outcome, Reply, RungReport, StudyStatus
-from sweeps.pruner import make_pruner
 from sweeps.sampler import make_sampler
 from sweeps.settings import Pruner, StudySettings
 
-__all__ = ["LEASE_S", "StudyOwner", "check_study"]
+__all__ = ["LEASE_S", "StudyOwner"]
 
 LEASE_S = 120.0
 """Seconds of silence after which a worker is taken for dead. Long enough for the first interval
 of a cohort, which compiles; workers that need longer send heartbeats."""
-
-STUDY_NAME = "gansweep"
-
-# What makes the values and seeds of two trials of a study comparable.
-_FIXED = ("objective", "seed", "seeds", "steps", "eval_every")
 
 # User attributes of a trial.
 _HYPERPARAMETERS, _SEEDS, _OWNER, _OUTCOME = "hyperparameters", "seeds", "owner", "outcome"
@@ -83,7 +75,7 @@ class StudyOwner:
         self._suggest = suggest
         self._run_id = run_id
         self._storage = open_journal(journal)
-        self._study = _open_study(self._storage, settings)
+        self._study = open_study(self._storage, settings)
         self._study_id = self._storage.get_study_id_from_name(STUDY_NAME)
         self._ledger = Ledger(run_id, lease_s, clock)
         self._ended: Counter[Outcome] = Counter()
@@ -311,62 +303,6 @@ def _judged(outcome: Outcome, excess: float, sound: bool) -> Outcome:
 def _last_value(trial: FrozenTrial) -> float:
     """The last reported value; NaN if there is none."""
     return math.nan if trial.last_step is None else trial.intermediate_values[trial.last_step]
-
-
-def _open_study(storage: JournalStorage, settings: StudySettings) -> optuna.Study:
-    pruner = make_pruner(
-        settings.pruner,
-        steps=settings.steps,
-        eval_every=settings.eval_every,
-        keep=settings.pruner_keep,
-    )
-    wanted = direction(settings.objective)
-    with _without_chatter():
-        study = optuna.create_study(
-            storage=storage,
-            study_name=STUDY_NAME,
-            direction=wanted.value,
-            pruner=pruner,
-            load_if_exists=True,
-        )
-    _check_same(study, settings)
-    for name in _FIXED:
-        if name not in study.user_attrs:
-            study.set_user_attr(name, getattr(settings, name))
-    return study
-
-
-def _check_same(study: optuna.Study, settings: StudySettings) -> None:
-    for name in _FIXED:
-        value, before = getattr(settings, name), study.user_attrs.get(name)
-        if before not in (None, value):
-            section = "search" if name in ("objective", "seed") else "train"
-            right = f"this study was begun with {before!r}; another value needs a new sweep"
-            raise ConfigError(f"{section}.{name}", value, right)
-
-
-def check_study(settings: StudySettings, journal: Path) -> None:
-    """Sees that the study in the journal, if there is one, can be continued with these settings.
-
-    Raises:
-        ConfigError: it was begun with settings whose values cannot be compared.
-    """
-    if not journal.exists():
-        return
-    storage = open_journal(journal)
-    if any(study.study_name == STUDY_NAME for study in storage.get_all_studies()):
-        _check_same(optuna.load_study(study_name=STUDY_NAME, storage=storage), settings)
-
-
-@contextlib.contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Keeps Optuna from announcing on stderr that it made or found a study."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
 
 
 def _text(value: Any) -> str:

@@ -400,3 +400,24 @@ def test_batch_normalisation_of_d_is_not_searched_with_penalties_on_single_sampl
 def test_batch_normalisation_of_d_is_searched_with_all_else():
     losses = {"choices": ["hinge", "wgan"]}
     parse_config({"space": LR | {"loss": losses, "d_norm": {"choices": ["none", "batch"]}}})
+
+
+def fixed(**changes):
+    return parse_config({"space": LR} | changes).fixed()
+
+
+def test_everything_that_is_learnt_and_how_is_fixed_from_a_sweeps_begin_to_its_end():
+    values = fixed()
+    for section in ("data", "model", "train"):
+        names = set(SweepConfig.model_fields[section].annotation.model_fields)
+        free = {"root", "download", "keep_weights"}
+        assert {f"{section}.{name}" for name in names - free} <= set(values)
+    assert values["space.lr_g"] == {"low": 1e-5, "high": 1e-2, "log": True}
+    assert not any(key.startswith(("search", "resources")) for key in values)
+
+
+def test_files_may_be_moved_unless_they_are_what_is_learnt(tmp_path):
+    moved = {"dataset": "mnist", "root": str(tmp_path)}
+    assert fixed(data=moved) == fixed(data={"dataset": "mnist"})
+    own = fixed(data={"dataset": "npz", "root": str(tmp_path)})
+    assert own["data.root"] == str(tmp_path)
