@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.rules import Verdict
 from analysis.schema import HYPERPARAMETERS
+from analysis.scores import greater_is_better
 from analysis.thresholds import Thresholds
 from analysis.verdict import judge
 
@@ -32,15 +33,6 @@ FAILURES = frozenset(
 )
 """Verdicts that say that training failed. Undertrained and undetermined members count neither
 way: they were not trained for long enough to fail."""
-
-_GREATER_IS_BETTER = (
-    "mode_entropy",
-    "modes_1pct",
-    "hq_share",
-    "modes_hit",
-    "class_agreement",
-    "least_class_agreement",
-)
 
 
 def wilson_interval(failures: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -120,7 +112,7 @@ def leaderboard(sweep: Sweep, n: int = 10, thresholds: Thresholds | None = None)
         "0: healthy, 1: diverged" by seed.
     """
     search = sweep.config.get("search", {})
-    ascending = search.get("objective") not in _GREATER_IS_BETTER
+    ascending = not greater_is_better(sweep)
     trials = _feasible(sweep.trials, search.get("allowed_diverged_share", 1.0))
     ordered = trials.sort_values(["trial_objective", "trial"], ascending=[ascending, True])
     best = ordered.drop_duplicates("trial").head(n).reset_index(drop=True)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from analysis.load import Sweep, load
+from analysis.parts import to_frame
 from analysis.schema import CONTROL, HISTORY, METRICS, SAMPLES, SIGNALS, STATISTICS, TRIALS
 
 CLASSES, IMAGES, REAL_FRECHET, UNTRAINED_FRECHET = 10, 898, 0.6, 320.0
@@ -171,3 +173,37 @@ def writer(tmp_path: Path) -> Writer:
     made = Writer(tmp_path / "runs" / "digits")
     made.config('name = "digits"\n[train]\nsteps = 2000\n')
     return made
+
+
+@pytest.fixture
+def sweep_of() -> Callable[..., Sweep]:
+    """Makes a sweep in memory of as few columns as a test is about; the others are null.
+
+    A row of `members` needs a trial; of `history` a trial and a rung.
+    """
+
+    def make(
+        members: list[dict[str, Any]],
+        *,
+        history: list[dict[str, Any]] | None = None,
+        untrained: dict[str, float] | None = None,
+        search: dict[str, Any] | None = None,
+        path: str = "nowhere",
+        **config: Any,
+    ) -> Sweep:
+        def frame(rows: list[dict[str, Any]], schema: pa.Schema, **usual: Any) -> pd.DataFrame:
+            return to_frame(pa.Table.from_pylist([usual | row for row in rows], schema=schema))
+
+        start = {"frechet_distance": UNTRAINED_FRECHET} if untrained is None else untrained
+        controls = [{"kind": "untrained", **start}]
+        usual = {"sweep": "s", "seed": 0, "attempt": 0}
+        rungs = [{"step": 100 * row["rung"], **row} for row in history or []]
+        return Sweep(
+            path=path,
+            config={"search": search or {}, **config},
+            trials=frame(members, TRIALS, **usual, status="complete"),
+            history=frame(rungs, HISTORY, **usual),
+            control=frame(controls, CONTROL, sweep="s"),
+        )
+
+    return make
