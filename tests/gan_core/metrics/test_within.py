@@ -17,7 +17,7 @@ def drawn(n=600, members=3, features=4, classes=3, seed=0):
 
 
 def exactly(features, modes, c):
-    return torch.cov(features[modes == c].T).trace()
+    return torch.cov(features[modes == c].T).trace().item()
 
 
 def test_a_modes_trace_is_that_of_its_samples_covariance():
@@ -26,7 +26,7 @@ def test_a_modes_trace_is_that_of_its_samples_covariance():
     assert traces.shape == numbers.shape == (3, 3)
     for k in range(3):
         for c in range(3):
-            assert traces[k, c] == pytest.approx(exactly(features[k], modes[k], c), rel=1e-9)
+            assert traces[k, c].item() == pytest.approx(exactly(features[k], modes[k], c), rel=1e-9)
     assert (numbers == 200).all()
 
 
@@ -113,7 +113,7 @@ def test_a_mixtures_traces_are_exactly_those_of_its_points_of_high_quality(name)
     assert exact.shape == (modes,)
     # The variance of |x|^2 over its square is 2 / d for each point.
     tolerance = 4 * math.sqrt(2 / (dimensions * n))
-    assert traces[0, 0] == pytest.approx(exact[0].item(), rel=tolerance)
+    assert traces[0, 0].item() == pytest.approx(exact[0].item(), rel=tolerance)
     if dimensions == 2:
         share = 1 - 4.5 * math.exp(-4.5) / (1 - math.exp(-4.5))
         assert exact[0].item() == pytest.approx(2 * truth.std**2 * share, rel=1e-9)
