@@ -1,0 +1,156 @@
+"""Where training fails: maps over the learning rates."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from analysis.plots.quantities import quantity
+from analysis.plots.scales import number_axis
+from analysis.plots.theme import chart, color, empty, verdict_names, verdict_scale
+
+__all__ = ["plot_failure_map", "plot_rates", "plot_stable_range"]
+
+_ROW = 30
+
+
+def plot_failure_map(failure_map: pd.DataFrame, *, x: str = "lr_g") -> alt.TopLevelMixin:
+    """Share of failed members in each bin of a rate, for each variant.
+
+    Args:
+        failure_map: from `analysis.regions.failure_map`; in each cell stand its judged members.
+        x: the hyperparameter that its bins are of.
+    """
+    rows = failure_map[failure_map["judged"] > 0]
+    if rows.empty:
+        return empty("No member could be judged yet")
+    shown = quantity(x)
+    variants = rows["variant"].nunique()
+    across = number_axis(rows[["low", "high"]], shown.title, is_log=shown.is_log)
+    base = chart(rows).encode(
+        y=alt.Y("variant:N", title=None, axis=alt.Axis(grid=False)),
+        tooltip=[
+            alt.Tooltip("variant:N", title="Variant"),
+            alt.Tooltip("low:Q", title=f"{shown.name} from", format=".2~e"),
+            alt.Tooltip("high:Q", title="to", format=".2~e"),
+            alt.Tooltip("failures:Q", title="Failures"),
+            alt.Tooltip("judged:Q", title="Judged members"),
+            alt.Tooltip("members:Q", title="Members"),
+        ],
+    )
+    shades = [color("wash"), color("calm"), color("alarm")]
+    cells = base.mark_rect(stroke=color("surface"), strokeWidth=2).encode(
+        x=alt.X("low:Q", **across),
+        x2="high:Q",
+        color=alt.Color(
+            "rate:Q",
+            title="Members that failed",
+            scale=alt.Scale(domain=[0, 0.2, 1], range=shades, interpolate="lab"),
+            legend=alt.Legend(format="%", values=[0, 0.2, 0.6, 1]),
+        ),
+    )
+    middle = "sqrt(datum.low * datum.high)" if shown.is_log else "(datum.low + datum.high) / 2"
+    text = (
+        base.transform_calculate(middle=middle)
+        .mark_text(fontSize=10.5)
+        .encode(
+            x=alt.X("middle:Q", **across),
+            text="judged:Q",
+            color=alt.when("datum.rate > 0.6")
+            .then(alt.value(color("surface")))
+            .otherwise(alt.value(color("muted"))),
+        )
+    )
+    return alt.layer(cells, text).properties(
+        width="container",
+        height=_ROW * variants,
+        description=f"Failed members by {shown.name} and variant; numbers count judged members",
+    )
+
+
+def plot_stable_range(
+    stable_range: pd.DataFrame, *, x: str = "lr_g", within: tuple[float, float] | None = None
+) -> alt.TopLevelMixin:
+    """The widest range of a rate in which few members fail, a bar for each variant.
+
+    Args:
+        stable_range: from `analysis.regions.stable_range`.
+        x: the hyperparameter that it is of.
+        within: what was searched; the axis shows all of it.
+    """
+    rows = stable_range[stable_range["low"].notna()]
+    if rows.empty:
+        return empty("No variant was stable over a range that can be told")
+    shown = quantity(x)
+    rows = rows.assign(text=rows["decades"].map("{:.1f} decades".format))
+    order = [str(name) for name in rows["variant"]]
+    base = chart(rows).encode(
+        y=alt.Y("variant:N", title=None, sort=order, axis=alt.Axis(grid=False)),
+        tooltip=[
+            alt.Tooltip("variant:N", title="Variant"),
+            alt.Tooltip("low:Q", title="From", format=".2~e"),
+            alt.Tooltip("high:Q", title="To", format=".2~e"),
+            alt.Tooltip("members:Q", title="Judged members in it"),
+        ],
+    )
+    numbers = pd.concat([rows["low"], rows["high"], pd.Series(within or (), dtype="float64")])
+    across = number_axis(numbers.to_frame(), shown.title, is_log=shown.is_log)
+    across["scale"].domain = [float(numbers.min()), float(numbers.max())]
+    bars = base.mark_bar(size=12, cornerRadius=6, color=color("accent")).encode(
+        x=alt.X("low:Q", **across),
+        x2="high:Q",
+    )
+    text = base.mark_text(align="left", dx=7, color=color("muted")).encode(
+        x=alt.X("high:Q", **across), text="text:N"
+    )
+    return alt.layer(bars, text).properties(
+        width="container",
+        height=_ROW * len(rows),
+        description=f"Widest range of {shown.name} in which at most 20% of members fail",
+    )
+
+
+def plot_rates(members: pd.DataFrame, *, x: str = "lr_g", y: str = "lr_d") -> alt.TopLevelMixin:
+    """Every member at its two learning rates, in the colour of its verdict.
+
+    Args:
+        members: `trial`, `seed`, `verdict`, `loss`, and the columns x and y.
+        x: across.
+        y: upwards.
+    """
+    rows = members[members[x].notna() & members[y].notna()]
+    if rows.empty or (rows[x].nunique() < 2 and rows[y].nunique() < 2):
+        return empty("The sweep did not vary these two")
+    rows = rows.assign(verdict=verdict_names(rows["verdict"]))
+    chosen = alt.selection_point(name="verdict", fields=["verdict"], bind="legend")
+
+    across, up = (
+        number_axis(rows[[name]], quantity(name).title, is_log=quantity(name).is_log, padding=12)
+        for name in (x, y)
+    )
+    return (
+        chart(rows, ["trial", "seed", "verdict", "loss", x, y])
+        .mark_point(
+            filled=True, size=64, stroke=color("surface"), strokeWidth=0.7, cursor="pointer"
+        )
+        .encode(
+            x=alt.X(f"{x}:Q", **across),
+            y=alt.Y(f"{y}:Q", **up),
+            color=alt.Color("verdict:N", title=None, scale=verdict_scale(rows["verdict"])),
+            opacity=alt.when(chosen).then(alt.value(0.9)).otherwise(alt.value(0.08)),
+            tooltip=[
+                alt.Tooltip("trial:N", title="Trial"),
+                alt.Tooltip("seed:N", title="Seed"),
+                alt.Tooltip("verdict:N", title="Verdict"),
+                alt.Tooltip("loss:N", title="Loss"),
+                alt.Tooltip(f"{x}:Q", title=quantity(x).name, format=".3~g"),
+                alt.Tooltip(f"{y}:Q", title=quantity(y).name, format=".3~g"),
+            ],
+        )
+        .add_params(chosen)
+        .properties(
+            width="container",
+            height=320,
+            description=f"Verdicts by {quantity(x).name} and {quantity(y).name}",
+        )
+    )
