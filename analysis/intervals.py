@@ -21,7 +21,6 @@ __all__ = [
 
 _CUT = 0.25  # from each end
 _ELEMENTS = 200_000  # of one batch of draws: what caches hold; ten times that takes twice as long
-_UNKNOWN = (np.nan, np.nan)
 
 
 def interquartile_mean(values: ArrayLike) -> float:
@@ -74,11 +73,11 @@ def stratified_bootstrap(
         Low and high; NaN where a value is, and where nothing could vary: fewer than two values.
     """
     flat = np.asarray(values, dtype=np.float64)
-    if np.isnan(flat).any():
-        return _UNKNOWN
+    if not len(flat) or np.isnan(flat).any():
+        return np.nan, np.nan
     order = np.argsort(flat, kind="stable")
     ordered = flat[order]
-    return bootstrap(
+    low, high = bootstrap(
         lambda counts: _means(ordered, counts[:, order]),
         flat,
         strata,
@@ -86,6 +85,7 @@ def stratified_bootstrap(
         resamples=resamples,
         seed=seed,
     )
+    return float(low), float(high)
 
 
 def row_intervals(
@@ -124,28 +124,36 @@ def bootstrap(
     values: np.ndarray,
     strata: ArrayLike | None = None,
     *,
+    pools: ArrayLike | None = None,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile interval of a statistic under draws within strata.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile intervals of statistics under draws within strata.
 
     Args:
-        statistic: from how often each value was drawn, [draws, n], to its value, [draws].
+        statistic: from how often each value was drawn, int64 [draws, n], to its own values,
+            [draws] or [draws, k].
         values: [n]; only their order in each stratum is used, so that rows may come in any.
         strata: [n], as in `stratified_bootstrap`.
+        pools: [n], within which values that are alone in their stratum are drawn from each
+            other; None for all.
         confidence: in (0, 1).
         resamples: > 0.
         seed: of the draws.
+
+    Returns:
+        Low and high, each [] or [k]; NaN where nothing could vary.
     """
     require_confidence(confidence)
-    members = _strata(values, strata)
-    if all(len(stratum) < 2 for stratum in members):
-        return _UNKNOWN
+    members = _strata(values, strata, pools)
     draws = _drawn_counts(members, len(values), resamples, seed)
     found = np.concatenate([statistic(counts) for counts in draws])
-    low, high = _percentiles(found[None], np.full(resamples, 1 / resamples), confidence)[:, 0]
-    return float(low), float(high)
+    if all(len(stratum) < 2 for stratum in members):
+        found = np.full_like(found, np.nan, dtype=np.float64)
+    rows = found.reshape(resamples, -1).T
+    low, high = _percentiles(rows, np.full(resamples, 1 / resamples), confidence)
+    return low.reshape(found.shape[1:]), high.reshape(found.shape[1:])
 
 
 def require_confidence(confidence: float) -> None:
@@ -186,17 +194,25 @@ def _drawn_counts(
         yield np.bincount(flat.ravel(), minlength=rows * n).reshape(rows, n)
 
 
-def _strata(values: np.ndarray, strata: ArrayLike | None) -> list[np.ndarray]:
-    """Indices of each stratum's values in ascending order of value; the lone ones together."""
-    if not len(values):
-        return [np.empty(0, dtype=np.int64)]
-    names = np.zeros(len(values)) if strata is None else np.asarray(strata)
-    if names.shape != values.shape:
-        raise ValueError(f"strata: has shape {names.shape}, must be that of values, {values.shape}")
-    _, code, size = np.unique(names, return_inverse=True, return_counts=True)
-    code = np.where(size[code] == 1, -1, code)
+def _strata(
+    values: np.ndarray, strata: ArrayLike | None, pools: ArrayLike | None
+) -> list[np.ndarray]:
+    """Indices of each stratum's values in ascending order of value; the lone ones by pool."""
+    code = _codes("strata", strata, values)
+    alone = np.bincount(code)[code] == 1
+    code = np.where(alone, -1 - _codes("pools", pools, values), code)
     order = np.lexsort((values, code))
     return np.split(order, np.flatnonzero(np.diff(code[order])) + 1)
+
+
+def _codes(name: str, names: ArrayLike | None, values: np.ndarray) -> np.ndarray:
+    """What each value belongs to, numbered from 0: int64 [n]."""
+    if names is None:
+        return np.zeros(len(values), dtype=np.int64)
+    if np.shape(names) != values.shape:
+        right = f"must be that of values, {values.shape}"
+        raise ValueError(f"{name}: has shape {np.shape(names)}, {right}")
+    return np.unique(np.asarray(names), return_inverse=True)[1]
 
 
 def _means(ordered: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ __all__ = [
     "member_scores",
     "objective_name",
     "trial_scores",
+    "untrained_scores",
     "variants",
     "verdict_of",
 ]
@@ -72,8 +73,34 @@ def member_scores(sweep: Sweep, metric: str | None = None) -> pd.Series:
     trials = sweep.trials
     known = trials["objective" if metric is None else f"final_{metric}"].astype("float64")
     known = known.where(np.isfinite(known) & (trials["status"] != "diverged"))
-    lived = known.fillna(_untrained(sweep, metric or objective_name(sweep)))
+    lived = known.fillna(untrained_scores(sweep, metric))
     return lived.where(trials["status"] != "failed")
+
+
+def untrained_scores(sweep: Sweep, metric: str | None = None) -> pd.Series:
+    """What each member was worth before its first step.
+
+    Args:
+        sweep: from `analysis.load`.
+        metric: another than the objective.
+
+    Returns:
+        float64 on the index of `sweep.trials`; NaN where it is not known.
+    """
+    metric, trials = metric or objective_name(sweep), sweep.trials
+    unknown = pd.Series(np.nan, index=trials.index)
+    if metric not in sweep.history:
+        return unknown
+    start = sweep.history.loc[sweep.history["rung"] == 0, [*_MEMBER, metric]]
+    own = trials[_MEMBER].merge(start, on=_MEMBER, how="left")[metric]
+    own = pd.Series(own.to_numpy(dtype="float64"), index=trials.index)
+    control = sweep.control[sweep.control["kind"] == "untrained"]
+    by_sweep = control.dropna(subset=[metric]).drop_duplicates("sweep", keep="last")
+    values = by_sweep.set_index("sweep")[metric].astype("float64")
+    fallback = trials["sweep"].map(values)
+    if len(values) == 1:  # a directory that was renamed while it ran
+        fallback = fallback.fillna(values.iloc[0])
+    return own.where(np.isfinite(own)).fillna(fallback)
 
 
 def trial_scores(sweep: Sweep) -> pd.DataFrame:
@@ -171,24 +198,6 @@ def verdict_of(trials: pd.DataFrame, verdicts: pd.DataFrame) -> pd.Series:
         raise ValueError("verdicts: of several sweeps need a column sweep, and one row per member")
     found = trials[_MEMBER].merge(verdicts[[*keys, "verdict"]], on=keys, how="left")
     return pd.Series(found["verdict"].to_numpy(), index=trials.index)
-
-
-def _untrained(sweep: Sweep, metric: str) -> pd.Series:
-    """What each member scored before its first step: NaN where it is not known."""
-    trials = sweep.trials
-    unknown = pd.Series(np.nan, index=trials.index)
-    if metric not in sweep.history:
-        return unknown
-    start = sweep.history.loc[sweep.history["rung"] == 0, [*_MEMBER, metric]]
-    own = trials[_MEMBER].merge(start, on=_MEMBER, how="left")[metric]
-    own = pd.Series(own.to_numpy(dtype="float64"), index=trials.index)
-    control = sweep.control[sweep.control["kind"] == "untrained"]
-    by_sweep = control.dropna(subset=[metric]).drop_duplicates("sweep", keep="last")
-    values = by_sweep.set_index("sweep")[metric].astype("float64")
-    fallback = trials["sweep"].map(values)
-    if len(values) == 1:  # a directory that was renamed while it ran
-        fallback = fallback.fillna(values.iloc[0])
-    return own.where(np.isfinite(own)).fillna(fallback)
 
 
 def _text(value: object) -> str:
