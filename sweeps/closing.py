@@ -22,6 +22,12 @@ BEST_NAME = "best.png"
 
 _BAR = 24  # characters for all members
 _STYLES = {"healthy": "green", "undertrained": "yellow", "undetermined": "dim"}
+_FINDING_STYLES = {
+    "holds up": "green",
+    "better than said": "green",
+    "worse than said": "yellow",
+    "unstable": "red",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,13 +46,17 @@ class Standing:
     """`analysis.compare.leaderboard`"""
     real: float | None
     """The objective of held-out real images."""
+    confirmed: pd.DataFrame | None = None
+    """`analysis.confirm.confirmed`, of a sweep that confirms another."""
 
 
 def show(standing: Standing, console: Console) -> None:
     """Prints it."""
     ended, asked = standing.trials["trial"].nunique(), standing.config.search.trials
     console.print(Text(f"{standing.directory.name}: {ended} of {asked} trials ended", "bold"))
-    if len(standing.leaders):
+    if standing.confirmed is not None:
+        console.print(_confirmed(standing, standing.confirmed))
+    elif len(standing.leaders):
         console.print(_leaders(standing))
     if len(standing.verdicts):
         console.print(_verdicts(standing.verdicts))
@@ -87,6 +97,38 @@ def _leaders(standing: Standing) -> Table:
         values = [_short(row[name]) for name in ("trial", "trial_objective", *searched)]
         table.add_row(*values, _counted(verdicts))
     return table
+
+
+def _confirmed(standing: Standing, confirmed: pd.DataFrame) -> Table:
+    """What was said, the interquartile mean over fresh seeds, failing ones; 95% intervals."""
+    search = standing.config.search
+    assert search.confirms is not None  # for the type checker
+    title = f"Trials of {search.confirms.sweep} on fresh seeds, by {search.objective}"
+    table = Table(title=title, title_justify="left", box=None)
+    for name in ("trial", "here", "said", "fresh seeds", "fails"):
+        table.add_column(name, justify="right")
+    table.add_column("verdicts of its seeds", overflow="fold")
+    table.add_column("")
+    for _, row in confirmed.iterrows():
+        finding = row["finding"]
+        table.add_row(
+            f"{row['trial']}",
+            f"{row['again']}",
+            _short(row["said"]),
+            f"{_short(row['iqm'])} ({_short(row['iqm_low'])} to {_short(row['iqm_high'])})",
+            _share(row),
+            "-" if pd.isna(row["verdicts"]) else _words(row["verdicts"]),
+            Text("-" if pd.isna(finding) else finding, _FINDING_STYLES.get(finding, "")),
+        )
+    return table
+
+
+def _share(row: pd.Series) -> str:
+    """Of the judged seeds, with its interval."""
+    if pd.isna(row["failure_rate"]):
+        return "-"
+    ends = f"{row['failure_low']:.0%} to {row['failure_high']:.0%}"
+    return f"{row['failures']:.0f} of {row['judged']:.0f} ({ends})"
 
 
 def _counted(verdicts: pd.Series) -> str:

@@ -31,13 +31,14 @@ from sweeps.domain import (
     parse_space,
 )
 from sweeps.mistakes import SweepConfigError, first_mistake
-from sweeps.naming import check_name
+from sweeps.naming import DEFAULT_STORAGE, check_name
 from sweeps.objective import direction
 from sweeps.settings import Pruner, Sampler, StudySettings
 from sweeps.weights import KeepWeights
 
 __all__ = [
     "TUTORIAL_RECIPE",
+    "ConfirmsConfig",
     "DataConfig",
     "ModelConfig",
     "ResourcesConfig",
@@ -154,6 +155,15 @@ class TrainConfig(_Section):
     in float64), which is 0.2 MB a member for the preset digits and 4.4 MB for mnist."""
 
 
+class ConfirmsConfig(_Section):
+    """search.confirms: what a sweep trains again instead of searching; see `sweeps.confirm`."""
+
+    sweep: Annotated[str, AfterValidator(check_name)]
+    """Name of a sweep in the same storage."""
+    trials: Annotated[tuple[Annotated[int, Field(strict=True, ge=0)], ...], Field(strict=False)]
+    """Of that sweep: trial i of this one has the hyperparameters of the i-th."""
+
+
 class SearchConfig(_Section):
     """[search]: who proposes, who ends early, what is better."""
 
@@ -173,6 +183,8 @@ class SearchConfig(_Section):
     """Most trials begun and not ended."""
     baseline: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
     """Known recipes to try first. Not given, it is the tutorials' if that lies in the space."""
+    confirms: ConfirmsConfig | None = None
+    """Written by `gansweep confirm`, whose baselines are all that there is to train."""
 
 
 class ResourcesConfig(_Section):
@@ -190,7 +202,7 @@ class SweepConfig(_Section):
 
     name: Annotated[str, AfterValidator(check_name)] | None = None
     """Name of the sweep's directory; None takes the dataset's with the next free suffix."""
-    storage: Annotated[str, AfterValidator(_storage)] = "runs"
+    storage: Annotated[str, AfterValidator(_storage)] = DEFAULT_STORAGE
     """Directory that holds sweeps."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
@@ -211,6 +223,10 @@ class SweepConfig(_Section):
         if slots != "auto" and slots < train.seeds:
             right = f"must be >= train.seeds = {train.seeds}: a trial's seeds train together"
             raise ConfigError("resources.slots", slots, right)
+        confirms = self.search.confirms
+        if confirms and self.search.trials != len(confirms.trials):
+            right = f"must be {len(confirms.trials)}, what it confirms of {confirms.sweep}"
+            raise ConfigError("search.trials", self.search.trials, right)
         # Pydantic has no other way for a default that depends on a later field.
         resolved = self.search.model_copy(update={"baseline": self._baselines()})
         object.__setattr__(self, "search", resolved)

@@ -11,9 +11,25 @@ from typing import Self
 from gan_core.config import ConfigError
 from sweeps.mistakes import SweepFailure
 
-__all__ = ["SweepLock"]
+__all__ = ["SweepLock", "is_locked"]
 
 _NAME = ".lock"
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a process runs the sweep in this directory."""
+    try:
+        file = os.open(directory / _NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        # Shared, so that those who ask are not in each other's way.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 class SweepLock:

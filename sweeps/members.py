@@ -72,12 +72,16 @@ def _number(trials: pd.DataFrame, given: str, best: int | None) -> int:
 def _without_weights(
     trial: str, seed: int | None, member: pd.Series, kept: Collection[tuple[int, int]]
 ) -> ConfigError:
+    key, value = ("TRIAL", trial) if seed is None else ("--seed", seed)
     had = f"its weights were not kept ({member['status']} at step {member['steps']})"
-    of_trial = [own for number, own in kept if number == member["trial"]]
-    if seed is not None and of_trial:
-        return ConfigError("--seed", seed, f"{had}, those of {_listed(of_trial)} were")
-    there = f"those of the trials {_listed(number for number, _ in kept)} were"
-    return ConfigError("TRIAL", trial, f"{had}, {there}; train.keep_weights chooses")
+    seeds = [own for number, own in kept if number == member["trial"]]
+    if not kept:
+        there = "nor any others"
+    elif seeds:
+        there = f"of trial {member['trial']} there are those of the seeds {_listed(seeds)}"
+    else:
+        there = f"there are those of the trials {_listed(number for number, _ in kept)}"
+    return ConfigError(key, value, f"{had}; {there}; train.keep_weights chooses")
 
 
 def _listed(numbers: Iterable[Any]) -> str:

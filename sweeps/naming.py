@@ -12,16 +12,21 @@ from sweeps.mistakes import did_you_mean
 
 __all__ = [
     "CONFIG_NAME",
+    "DEFAULT_STORAGE",
     "check_name",
     "choose_name",
     "command",
     "find_sweep",
     "list_sweeps",
     "make_directory",
+    "short_name",
 ]
 
 CONFIG_NAME = "sweep.toml"
 """File in a sweep's directory that holds its resolved config."""
+
+DEFAULT_STORAGE = "runs"
+"""Where sweeps lie unless something else is said."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
@@ -85,13 +90,19 @@ def make_directory(storage: Path, wanted: str | None, dataset: str) -> Path:
 
 
 def _exists(directory: Path) -> ConfigError:
-    right = f"exists; {command('resume', directory)} goes on with it, or extends it with --trials N"
+    right = f"exists; {command('resume', directory)} goes on with it; another begins with --name"
     return ConfigError("name", directory.name, right)
 
 
 def command(*words: str | Path) -> str:
     """How a message shows a command, such that it can be pasted into a shell."""
     return f"`{shlex.join(['gansweep', *map(str, words)])}`"
+
+
+def short_name(directory: Path) -> str:
+    """The shortest that a command run from here takes for the sweep in this directory."""
+    by_name = Path(DEFAULT_STORAGE).absolute() / directory.name == directory
+    return directory.name if by_name else f"{directory}"
 
 
 def find_sweep(given: str, storage: Path) -> Path:

@@ -12,6 +12,8 @@ __all__ = ["REMOVED", "apply_override", "parse_override"]
 REMOVED = object()
 """The value of `KEY=`: the key goes, and its default returns."""
 
+_NEVER_REMOVED = "storage"
+
 
 def parse_override(text: str) -> tuple[str, Any]:
     """The key and value of `KEY=VALUE`.
@@ -27,7 +29,8 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not all(key.split(".")):
         raise ConfigError("--set", text, "must be KEY=VALUE, like train.steps=4000")
     if not value:
-        return key, REMOVED
+        # With a shell variable that is empty results would land somewhere else, unnoticed.
+        return key, "" if key == _NEVER_REMOVED else REMOVED
     try:
         parsed = tomllib.loads(f"value = {value}")
     except (ValueError, RecursionError):

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from gan_core.config import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.config_file import to_toml
 from sweeps.continuation import check_study
 from sweeps.embedded import embedded_ray
 from sweeps.lock import SweepLock
 from sweeps.machine import this_machine
-from sweeps.naming import choose_name
+from sweeps.naming import make_directory
 from sweeps.plan import Plan, plan
 from sweeps.preflight import check_architecture
 from sweeps.progress import Display
@@ -52,51 +51,43 @@ def run(config: SweepConfig) -> Path:
         KeyboardInterrupt: it was stopped; `gansweep resume` goes on with it.
         ConfigError, StorageError, SweepError: see `launch`.
     """
-    storage = Path(config.storage).expanduser().absolute()
-    name = choose_name(storage, config.name, config.data.dataset)
-    named = config.model_copy(update={"name": name})
-    status = launch(
-        named,
-        directory=storage / name,
-        planned=plan(named, this_machine(named.resources.device)),
-        resume=False,
-        console=Console(stderr=True),
-    )
+    planned = plan(config, this_machine(config.resources.device))
+    directory, status = launch(config, planned=planned, console=Console(stderr=True))
     if not status.done:
         raise KeyboardInterrupt
-    return storage / name
+    return directory
 
 
 def launch(
-    config: SweepConfig, *, directory: Path, planned: Plan, resume: bool, console: Console
-) -> StudyStatus:
+    config: SweepConfig, *, planned: Plan, console: Console, directory: Path | None = None
+) -> tuple[Path, StudyStatus]:
     """Runs a sweep on this machine until it is done or interrupted.
 
     Args:
         config: of the sweep.
-        directory: the sweep's own; made unless resumed.
         planned: how the machine is used.
-        resume: whether to go on with what is there.
         console: where progress is shown.
+        directory: of the sweep to go on with; None begins a new one by the config's name, or
+            without one by the next free name.
 
     Returns:
-        Where the sweep stands at the end. Unless it is `done`, it was interrupted (Ctrl-C or
-        SIGTERM), and whatever ended before is kept.
+        The sweep's directory, and where it stands at the end. Unless it is `done`, it was
+        interrupted (Ctrl-C or SIGTERM), and whatever ended before is kept.
 
     Raises:
-        ConfigError: the architecture cannot be used, the directory exists, is being run by
+        ConfigError: the architecture cannot be used, the name is taken, the sweep is being run by
             somebody else, or was begun with settings whose values cannot be compared.
         StorageError: results cannot be written.
         SweepError: workers broke again and again.
     """
     check_architecture(config)
-    if not resume:
-        _make(directory)
+    if directory is None:
+        directory = _make(config)
+        config = config.model_copy(update={"name": directory.name})
     store = Store(directory)
     logs = directory / LOGS_NAME
     with SweepLock(directory):
-        if resume:
-            check_study(config.settings(), directory / JOURNAL_NAME)
+        check_study(config.settings(), directory / JOURNAL_NAME)
         made_with = "\n".join(f"{package} {number}" for package, number in versions().items())
         store.write_config(to_toml(config, comment=made_with))
         with (
@@ -110,17 +101,15 @@ def launch(
             objective = config.search.objective
             with Display(config.search.trials, console, objective=objective) as display:
                 fleet = Fleet(config, planned, directory / JOURNAL_NAME, store, logs)
-                return _watch(fleet, display, console, asked)
+                return directory, _watch(fleet, display, console, asked)
 
 
-def _make(directory: Path) -> None:
+def _make(config: SweepConfig) -> Path:
+    storage = Path(config.storage).expanduser().absolute()
     try:
-        directory.mkdir(parents=True)
-    except FileExistsError:
-        right = f"exists; `gansweep resume {directory}` goes on with it"
-        raise ConfigError("name", directory.name, right) from None
+        return make_directory(storage, config.name, config.data.dataset)
     except OSError as error:
-        raise StorageError(f"{directory}: cannot be made: {error.strerror}") from None
+        raise StorageError(f"{storage}: cannot be written to: {error.strerror}") from None
 
 
 def _watch(fleet: Fleet, display: Display, console: Console, asked: threading.Event) -> StudyStatus:

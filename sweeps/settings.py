@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Pruner", "Sampler", "StudySettings"]
+__all__ = ["SEEDS_APART", "Pruner", "Sampler", "StudySettings"]
+
+SEEDS_APART = 1_000_000
+"""Distance of the members' seeds of two sweeps whose own seeds follow each other."""
 
 
 class Sampler(StrEnum):
@@ -67,5 +70,5 @@ class StudySettings:
 
     def seeds_of(self, trial: int) -> tuple[int, ...]:
         """Seeds of a trial's members: of no other trial, and the same in every attempt."""
-        first = self.seed * 1_000_000 + trial * self.seeds
+        first = self.seed * SEEDS_APART + trial * self.seeds
         return tuple(range(first, first + self.seeds))

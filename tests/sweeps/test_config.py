@@ -51,7 +51,7 @@ def test_every_key_is_in_the_preset_that_teaches():
     for section, field in SweepConfig.model_fields.items():
         assert section in keys
         inner = getattr(field.annotation, "model_fields", {})
-        elsewhere = {"root", "download", "image_size", "baseline"}
+        elsewhere = {"root", "download", "image_size", "baseline", "confirms"}
         unexplained = set(inner) - set(keys[section]) - elsewhere
         assert not unexplained
     assert "[[search.baseline]]" in preset_text("digits")

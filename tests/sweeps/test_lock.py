@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from gan_core.config import ConfigError
-from sweeps.lock import SweepLock
+from sweeps.lock import SweepLock, is_locked
 from sweeps.mistakes import SweepFailure
 
 
@@ -27,3 +27,14 @@ def test_it_is_free_again_when_its_holder_has_died(tmp_path):
 def test_a_directory_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(SweepFailure, match="cannot be locked"):
         SweepLock(tmp_path / "absent").__enter__()
+
+
+def test_whether_it_is_held_can_be_asked_without_holding_it(tmp_path):
+    assert not is_locked(tmp_path)
+    with SweepLock(tmp_path):
+        assert is_locked(tmp_path)
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
+    with SweepLock(tmp_path):
+        pass
+    assert not is_locked(tmp_path / "absent")

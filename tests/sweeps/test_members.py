@@ -43,8 +43,9 @@ def test_of_those_with_weights_if_that_is_asked(trials):
         ("-1", None, 'TRIAL = "-1": must be a number or "best"; trials that have ended: 0, 1'),
         ("the best", None, 'TRIAL = "the best": must be a number or "best"'),
         ("3", 5, "--seed = 5: there is no such seed; trial 3 has the seeds 6, 7"),
-        ("4", None, "(pruned at step 10), those of the trials 0, 1, 2, 3 were; train.keep_weights"),
-        ("1", 2, "--seed = 2: its weights were not kept (diverged at step 10), those of 3 were"),
+        ("4", None, "(pruned at step 10); there are those of the trials 0, 1, 2, 3; train.keep_"),
+        ("4", 8, "--seed = 8: its weights were not kept (pruned at step 10); there are those of"),
+        ("1", 2, "(diverged at step 10); of trial 1 there are those of the seeds 3; train.keep_we"),
     ],
 )
 def test_what_is_not_there_is_refused_with_what_is(small_sweep, trials, trial, seed, message):
@@ -52,6 +53,11 @@ def test_what_is_not_there_is_refused_with_what_is(small_sweep, trials, trial, s
         found(trials, trial, seed, kept=kept_members(small_sweep))
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_where_no_weights_were_kept_that_is_said(trials):
+    with pytest.raises(ConfigError, match=r"not kept \(complete at step 40\); nor any others; tr"):
+        found(trials, "3", kept=())
 
 
 def test_before_a_trial_has_ended_there_is_no_best(trials):

@@ -17,6 +17,7 @@ from sweeps.naming import (
     find_sweep,
     list_sweeps,
     make_directory,
+    short_name,
 )
 
 
@@ -49,7 +50,7 @@ def test_a_name_that_exists_is_refused_with_the_way_to_resume(tmp_path):
     with pytest.raises(ConfigError) as caught:
         choose_name(tmp_path, "mine", "digits")
     assert f"`gansweep resume {tmp_path / 'mine'}` goes on with it" in str(caught.value)
-    assert "--trials" in str(caught.value)
+    assert "--name" in str(caught.value)
 
 
 def test_sweeps_without_a_name_that_begin_at_once_get_directories_of_their_own(tmp_path):
@@ -90,6 +91,14 @@ def test_a_command_that_is_shown_can_be_pasted(tmp_path):
 def test_a_dangling_link_holds_its_name(tmp_path):
     (tmp_path / "digits").symlink_to(tmp_path / "nowhere")
     assert choose_name(tmp_path, None, "digits") == "digits-2"
+
+
+def test_a_sweep_is_called_by_its_name_where_that_finds_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert short_name(tmp_path / "runs" / "digits") == "digits"
+    assert short_name(tmp_path / "other" / "digits") == f"{tmp_path}/other/digits"
+    monkeypatch.chdir("/")
+    assert short_name(tmp_path / "runs" / "digits") == f"{tmp_path}/runs/digits"
 
 
 def test_a_sweep_is_found_by_name_and_by_path(tmp_path, monkeypatch):

@@ -1,0 +1,269 @@
+"""The commands that look at what sweeps left: status, report, export, sample, replay."""
+# ruff: noqa: D301  a docstring's backspace, \b, keeps the lines below it as they are in the help
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gan_core.config import ConfigError
+from sweeps.cli_arguments import (
+    DEFAULT_STORAGE,
+    DONE,
+    OURS,
+    Seed,
+    Storage,
+    Sweep,
+    Trial,
+    known_sweeps,
+    out_console,
+    stored,
+)
+from sweeps.config import SweepConfig
+from sweeps.lock import is_locked
+from sweeps.naming import find_sweep, list_sweeps
+from sweeps.watching import each_change
+from sweeps.weights import kept_members
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["export", "replay", "report", "sample", "show_standing", "status"]
+
+_LEADERS = 5  # trials in the closing table
+
+
+def status(
+    sweep: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SWEEP",
+            help="A name or directory; without it, all.",
+            autocompletion=known_sweeps,
+        ),
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+) -> int:
+    """Show how far a sweep is and what is best, also while it runs.
+
+    \b
+    gansweep status
+    gansweep status runs/digits
+    """
+    root = Path(storage).expanduser()
+    names = list_sweeps(root) if sweep is None else [sweep]
+    if not names:
+        raise ConfigError("--storage", storage, "holds no sweep; `gansweep run` begins one")
+    for directory in (find_sweep(name, root) for name in names):
+        show_standing(stored(directory), directory)
+    return DONE
+
+
+def report(
+    sweep: Sweep,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What to write, if not report.html in the sweep's."),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the plots there too, for papers.")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Write again as the sweep goes on, until it is done.")
+    ] = False,
+    every: Annotated[
+        int, typer.Option(metavar="SECONDS", min=1, help="How often at most, with --watch.")
+    ] = 30,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    storage: Storage = DEFAULT_STORAGE,
+) -> int:
+    """Make a page of a sweep: one HTML file that needs no network.
+
+    \b
+    gansweep report digits
+    gansweep report digits --open
+    gansweep report digits --watch --every 60     while it runs; the page follows by itself
+    gansweep report digits --out digits.html --figures figures
+
+    Ctrl-C ends --watch and leaves the page as it is.
+    """
+    directory = find_sweep(sweep, Path(storage).expanduser())
+    try:
+        for number, _ in enumerate(each_change(directory, every)):
+            path, done = _write_page(directory, out, figures, every if watch else None)
+            if number == 0:
+                typer.echo(path)
+                if show:
+                    typer.launch(str(path))
+            if done or not watch:
+                break
+    except KeyboardInterrupt:
+        if not watch:  # of which it is the ordinary end
+            raise
+    return DONE
+
+
+def _write_page(
+    directory: Path, out: Path | None, figures: Path | None, refresh_s: int | None
+) -> tuple[Path, bool]:
+    """Writes what there is: the page, and whether the sweep is done, so that it is the last."""
+    from analysis.load import load
+    from analysis.report import write_figures, write_report
+
+    # A run has the last word after its last trial.
+    is_running, sweep = is_locked(directory), load(directory)
+    ended = sweep.trials["trial"].nunique() >= stored(directory).search.trials
+    done = ended and not is_running
+    with _refused_as("--out", out or directory):
+        path = write_report(sweep, out, refresh_s=None if done else refresh_s)
+    if figures is not None:
+        with _refused_as("--figures", figures):
+            write_figures(sweep, figures)
+    return Path(path), done
+
+
+@contextlib.contextmanager
+def _refused_as(option: str, given: Path) -> Iterator[None]:
+    """What cannot be written is the mistake of whoever chose the place."""
+    try:
+        yield
+    except OSError as error:
+        right = f"cannot be written: {error.strerror or error}"
+        raise ConfigError(option, str(given), right) from None
+
+
+def export(
+    sweep: Sweep,
+    trial: Trial,
+    seed: Seed = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="What to make.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
+) -> int:
+    """Take a GAN out of a sweep, for plain PyTorch.
+
+    \b
+    gansweep export digits best
+    gansweep export digits 12 --seed 25 --out mygan
+
+    It is a directory of G.safetensors and D.safetensors (state dicts of plain modules),
+    config.json (hyperparameters, and the modules as PyTorch prints them) and samples.png.
+    """
+    directory, _, member = _member(sweep, trial, seed, storage, with_weights=True)
+    from sweeps.take_out import export as take_out
+
+    typer.echo(take_out(directory, member, out))
+    return DONE
+
+
+def sample(
+    sweep: Sweep,
+    trial: Trial,
+    seed: Seed = None,
+    n: Annotated[int, typer.Option("--n", metavar="N", help="How many samples.")] = 64,
+    interpolate: Annotated[
+        bool, typer.Option("--interpolate", help="Go from one z to the next in each row.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(metavar="PNG", help="What to write.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
+) -> int:
+    """Draw samples of a GAN.
+
+    \b
+    gansweep sample digits best
+    gansweep sample digits 12 --seed 25 --n 256 --out grid.png
+    gansweep sample digits best --interpolate       what lies between two samples
+
+    The z are those that the GAN was judged by. A conditional GAN gets a row for each class.
+    """
+    directory, _, member = _member(sweep, trial, seed, storage, with_weights=True)
+    from sweeps.take_out import draw
+
+    typer.echo(draw(directory, member, out, n=n, between=interpolate))
+    return DONE
+
+
+def replay(
+    sweep: Sweep,
+    trial: Trial,
+    seed: Seed = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Only the first N.")] = None,
+    slots: Annotated[str, typer.Option(metavar="auto|same|N", help="Copies in lockstep.")] = "auto",
+    storage: Storage = DEFAULT_STORAGE,
+) -> int:
+    """Train a GAN again, and compare it with the record.
+
+    \b
+    gansweep replay digits best
+    gansweep replay digits 12 --seed 25 --steps 200
+
+    With the machine and the versions of the sweep it is the same bit for bit. Elsewhere rounding
+    differs and training amplifies it: then the first rung is held to a tolerance; beyond it the
+    exit code is 1. Kernels round by the number of GANs: "auto" trains as many copies as it takes.
+    """
+    directory, loaded, member = _member(sweep, trial, seed, storage, with_weights=False)
+    config = stored(directory, check_files=True)
+    from sweeps.comparison import show as show_comparison
+    from sweeps.replay import rerun
+
+    comparison = rerun(config, directory, member, loaded.history, steps=steps, slots=slots)
+    show_comparison(comparison, out_console())
+    return DONE if comparison.is_near else OURS
+
+
+def _member(
+    sweep: str, trial: str, seed: int | None, storage: str, *, with_weights: bool
+) -> tuple[Path, Any, Any]:
+    """The sweep's directory, the sweep, and the member's row."""
+    from analysis.compare import leaderboard
+    from analysis.load import load
+    from sweeps.members import BEST, find_member
+
+    directory = find_sweep(sweep, Path(storage).expanduser())
+    objective, loaded = stored(directory).search.objective, load(directory)
+    leaders = leaderboard(loaded, 1)["trial"] if trial == BEST else ()
+    best = next((int(number) for number in leaders), None)
+    kept = kept_members(directory) if with_weights else None
+    found = find_member(loaded.trials, trial, seed, best=best, objective=objective, kept=kept)
+    return directory, loaded, found
+
+
+def show_standing(config: SweepConfig, directory: Path) -> None:
+    """Judges what is there and prints it."""
+    from analysis.compare import failure_rate, leaderboard
+    from analysis.load import load
+    from analysis.verdict import judge
+    from sweeps.closing import Standing, show, write_best
+
+    sweep = load(directory)
+    verdicts, leaders = judge(sweep), leaderboard(sweep, _LEADERS)
+    write_best(leaders, sweep.samples, directory)
+    real = sweep.control.loc[sweep.control["kind"] == "real", config.search.objective]
+    standing = Standing(
+        config=config,
+        directory=directory,
+        trials=sweep.trials,
+        verdicts=verdicts,
+        failures=failure_rate(verdicts),
+        leaders=leaders,
+        real=None if real.empty else float(real.iloc[0]),
+        confirmed=_confirmed(config, directory, sweep),
+    )
+    show(standing, out_console())
+
+
+def _confirmed(config: SweepConfig, directory: Path, again: Any) -> pd.DataFrame | None:
+    """What came of a sweep that confirms another, if that is still beside it."""
+    from analysis.confirm import confirmed
+    from analysis.load import load
+
+    confirms = config.search.confirms
+    if confirms is None:
+        return None
+    try:
+        return confirmed(load(directory.parent / confirms.sweep), again)
+    except FileNotFoundError:
+        return None
