@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from gan_core.data import load_dataset, stack_digits
 from gan_core.metrics.modes import (
     NO_MODE,
     class_agreement,
@@ -167,3 +168,58 @@ def test_agreement_with_the_classes_asked_for_is_counted_over_all_and_for_the_wo
     )
     expected = torch.tensor([[1, 1], [6 / 8, 0], [5 / 8, 1 / 2]], dtype=torch.float64)
     assert torch.equal(class_agreement(modes, labels), expected)
+
+
+# --- what a perfect generator of stacked MNIST scores, by the true labels
+
+EQUAL = torch.full((1000,), 1e-3, dtype=torch.float64)
+# of the 70,000 digits
+FREQUENCIES = torch.tensor([6903, 7877, 6990, 7141, 6824, 6313, 6876, 7293, 6825, 6958]).double()
+
+
+def triples(frequencies, draws, n):
+    """Shares of three digits drawn alone: [draws, 1000]."""
+    random = torch.Generator().manual_seed(0)
+    digits = torch.multinomial(frequencies, draws * n * 3, replacement=True, generator=random)
+    modes = (digits.view(draws, n, 3) * torch.tensor([100, 10, 1])).sum(-1)
+    return torch.stack([mode_shares(one[None], 1000)[0] for one in modes])
+
+
+@pytest.mark.parametrize(
+    ("frequencies", "n", "kl", "std"),
+    [
+        # 999 / 2N; and with the digits' own frequencies .00435 more
+        (torch.ones(10).double(), 26_000, 0.01925, 0.0008),
+        (FREQUENCIES, 26_000, 0.0236, 0.0010),
+        (FREQUENCIES, 10_000, 0.0553, 0.0025),
+    ],
+    ids=["equal digits", "published number", "fewer"],
+)
+def test_the_floor_of_stacked_mnist_is_the_one_computed(frequencies, n, kl, std):
+    shares = triples(frequencies, 4, n)
+    found = mode_kl(shares, data=EQUAL)
+    assert found.mean().item() == pytest.approx(kl, abs=4 * std / 4**0.5)
+    assert (found - kl).abs().max() < 4 * std
+    if n == 26_000:
+        assert (modes_hit(shares) == 1000).all()
+
+
+def test_real_stacked_mnist_has_1000_modes_and_that_floor_by_its_labels(mnist_root, mnist):
+    test = load_dataset("mnist", root=mnist_root, train=False)
+    labels = torch.cat((mnist.labels, test.labels))
+    assert torch.equal(torch.bincount(labels), FREQUENCIES.long())
+    # images of one pixel: the labels are those of the real ones, whatever the digits look like
+    blank = torch.zeros(len(labels), 1, 1, 1, dtype=torch.uint8)
+    modes = stack_digits(blank, labels, n=4 * 26_000, seed=0)[1].view(4, 26_000)
+    for draw in modes:
+        shares = mode_shares(draw[None], 1000)
+        assert modes_hit(shares) == 1000
+        assert mode_kl(shares, data=EQUAL).item() == pytest.approx(0.0236, abs=4 * 0.0010)
+        assert mode_entropy(shares).item() == pytest.approx(976.7, abs=4)
+
+
+@pytest.mark.parametrize(("k", "kl"), [(1, 6.908), (99, 2.313), (150, 1.897), (693, 0.367)])
+def test_k_of_a_thousand_modes_cost_what_is_published(k, kl):
+    found = mode_kl(equal_shares(k, 1000), data=EQUAL).item()
+    assert found == pytest.approx(math.log(1000 / k), abs=1e-12)
+    assert found == pytest.approx(kl, abs=5e-4)
