@@ -144,7 +144,8 @@ def as_good_as_none(scores: pd.Series, stopped: pd.Series, *, greater: bool) -> 
 
     A pruned trial was ended because it was worse than others at its rung; what it would have
     come to nobody knows. It counts as what it was when it was ended, or as the worst complete
-    trial where that is worse. With no complete trial the scores stay as they are.
+    trial where that is worse or no score is known. With no complete trial the scores stay as
+    they are.
 
     Args:
         scores: of trials.
@@ -156,7 +157,7 @@ def as_good_as_none(scores: pd.Series, stopped: pd.Series, *, greater: bool) -> 
     if pd.isna(worst):
         return scores
     bounded = scores.clip(upper=worst) if greater else scores.clip(lower=worst)
-    return scores.where(~stopped, bounded)
+    return scores.where(~stopped, bounded.fillna(worst))
 
 
 def variants(frame: pd.DataFrame, by: str | None) -> pd.Series:

@@ -163,6 +163,21 @@ def test_any_statistic_of_the_draws_has_an_interval():
     assert (low, high) == pytest.approx((0.40, 0.60), abs=0.0100001)
 
 
+def test_lone_values_stay_in_their_pool():
+    values = np.array([0.0, 1.0, 10.0, 11.0, 50.0])
+
+    def sums(counts):
+        return np.stack([counts[:, :2].sum(axis=1), counts[:, 2:4].sum(axis=1)], axis=1)
+
+    pools = [0, 0, 1, 1, 2]
+    low, high = bootstrap(sums, values, np.arange(5), pools=pools, confidence=0.99)
+    assert low.tolist() == high.tolist() == [2, 2]
+    low, high = bootstrap(sums, values, np.arange(5), confidence=0.99)
+    assert low.tolist() == [0, 0]
+    low, high = bootstrap(sums, values, np.arange(5), pools=np.arange(5))
+    assert np.isnan([low, high]).all()
+
+
 @pytest.mark.parametrize("confidence", [0, 1, -0.1, math.nan])
 def test_impossible_confidence_is_refused(confidence):
     with pytest.raises(ValueError, match=rf"confidence = {confidence}: must be in \(0, 1\)"):

@@ -111,11 +111,12 @@ def test_without_members_there_are_no_scores_but_the_columns(sweep_of):
 
 
 def test_stopped_trials_are_never_better_than_a_complete_one():
-    scores, stopped = pd.Series([3.0, 8.0, 5.0, 90.0]), pd.Series([False, False, True, True])
-    assert as_good_as_none(scores, stopped, greater=False).tolist() == [3, 8, 8, 90]
-    assert as_good_as_none(scores, stopped, greater=True).tolist() == [3, 8, 3, 3]
-    alone = pd.Series([True] * 4)
-    assert as_good_as_none(scores, alone, greater=False).tolist() == scores.tolist()
+    scores = pd.Series([3.0, 8.0, 5.0, 90.0, math.nan])
+    stopped = pd.Series([False, False, True, True, True])
+    assert as_good_as_none(scores, stopped, greater=False).tolist() == [3, 8, 8, 90, 8]
+    assert as_good_as_none(scores, stopped, greater=True).tolist() == [3, 8, 3, 3, 3]
+    alone = pd.Series([True] * 5)
+    pd.testing.assert_series_equal(as_good_as_none(scores, alone, greater=False), scores)
 
 
 def test_variants_are_words_in_order_of_what_they_name(sweep_of):
