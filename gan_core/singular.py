@@ -64,7 +64,7 @@ def top_singular_values(matrices: Tensor) -> Tensor:
     rows, whose values stand close; a trained layer's stand apart.
 
     Args:
-        matrices: [K, rows, columns], floating; one with a NaN or inf leaves the others alone.
+        matrices: [K, rows, columns], floating; none changes a bit of another's.
 
     Returns:
         [K], float64, >= 0; NaN for a matrix that is not finite.
@@ -103,7 +103,8 @@ def _next(matrices: Tensor, vector: Tensor, basis: list[Tensor]) -> tuple[Tensor
     if basis:
         known = torch.stack(basis, 1)
         for _ in range(2):  # once leaves rounding, which the next steps would amplify
-            new = new - ((known @ new.unsqueeze(-1)).mT @ known).squeeze(1)
+            within = (known * new.unsqueeze(1)).sum(2, keepdim=True)
+            new = new - (known * within).sum(1)
     # Of a matrix of low rank nothing is left but rounding, whose direction means nothing.
     rounding = 100 * torch.finfo(new.dtype).eps * _lengths(product)
     return _unit(torch.where(_lengths(new) > rounding, new, 0))

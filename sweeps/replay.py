@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from sweeps.assembly import assemble_cohort, assemble_dataset
 from sweeps.comparison import Comparison, compare
 from sweeps.config import SweepConfig
 from sweeps.import_path import append_user_directory
+from sweeps.judging import judge_rung
 from sweeps.members import described, gan_config
 from sweeps.rows import Context, history_row
 from sweeps.rows import Progress as MemberProgress
@@ -172,10 +174,8 @@ def replay(
             record = next(record for record in records if record.member is member)
             statistics, seen.step = record.statistics, record.step
             seen.diverged_step, seen.rung = record.diverged_step, rung
-        samples = cohort.generate([member, *_copies(cohort, member)], evaluator.eval_images)
-        evaluation = evaluator(samples, cohort.evaluation_labels(evaluator.eval_images))
-        metrics = {name: value[0].item() for name, value in evaluation.values.items()}
-        seen.judged(metrics, evaluation.histogram[0].tolist())
+        beside = [(replace(seen), copy) for copy in _copies(cohort, member)]
+        judge_rung(cohort, evaluator, [(seen, member), *beside])
         yield history_row(context, seen, statistics, 0.0)
         if seen.diverged:
             return

@@ -55,10 +55,10 @@ class Progress:
     untrained: dict[str, float] = field(default_factory=dict)
     """Metrics before the first step."""
     histogram: list[float] = field(default_factory=list)
-    spectral_norms: dict[str, float] = field(default_factory=dict)
-    """At the last rung, of the networks that have them."""
+    spectral_norms: dict[str, float | None] = field(default_factory=dict)
+    """At the last rung, None of a network without a matrix."""
     at_end: dict[str, float] = field(default_factory=dict)
-    """`END_METRICS`, once it has ended."""
+    """`END_METRICS`, once it has ended without diverging."""
 
     @property
     def diverged(self) -> bool:

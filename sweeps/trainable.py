@@ -69,14 +69,17 @@ class CohortTrainable(tune.Trainable):
             exchange=functools.partial(_exchange, owner, name),
             store=store,
         )
-        if config["worker"] == 0:
-            self._worker.write_control()
+        self._control_due = config["worker"] == 0
         self._stopped = threading.Event()
         threading.Thread(target=self._beat, args=(owner, name), daemon=True).start()
 
     def step(self) -> dict[str, Any]:
         """One interval of the cohort, and what follows at its rung."""
         advance = self._worker.advance()
+        if self._control_due:
+            # After the first interval: what it is compared with takes a second or two to sum up.
+            self._worker.write_control()
+            self._control_due = False
         if not advance.members and not advance.done:
             time.sleep(_IDLE_S)
         return {

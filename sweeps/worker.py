@@ -12,26 +12,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from torch import Tensor
-
 from gan_core.cohort import Cohort, Member
 from gan_core.config import GanConfig
 from gan_core.export import MemberConfig, member_bytes
 from gan_core.loop import IntervalRecord, run_interval
 from gan_core.metrics.evaluate import Evaluator
-from gan_core.samples import grid_png, points_png
 from sweeps.assembly import assemble_cohort, assemble_dataset
 from sweeps.config import SweepConfig
+from sweeps.judging import judge_at_end, judge_rung, pictures, untrained
 from sweeps.objective import trial_value
 from sweeps.protocol import Assignment, Final, Outcome, Reply, RungReport
 from sweeps.rows import Context, Progress, control_row, history_row, origin, sample_row, trial_row
 from sweeps.store import Store
 
 __all__ = ["Advance", "Exchange", "Worker"]
-
-_GRID_IMAGES = 64
-_POINTS = 2500  # in a picture of points
-_GRID_PIXELS = 32  # least height of an image in a grid: 8x8 digits are hard to see as they are
 
 
 class Exchange(Protocol):
@@ -63,12 +57,15 @@ class Advance:
     """Nothing is left for any worker, or the user asked to stop."""
 
 
+_Seed = tuple[Progress, Member]
+
+
 @dataclass(eq=False)
 class _Held:
     """A trial in training: its seeds were admitted together and end together."""
 
     assignment: Assignment
-    seeds: list[tuple[Progress, Member]]
+    seeds: list[_Seed]
     admitted: float
     value: float | None = None
     """The objective over the seeds at the last rung."""
@@ -133,12 +130,10 @@ class Worker:
         self._member_steps += sum(int(r.statistics["interval_steps"]) for r in records)
         self._measure({record.member: record for record in records})
         reports = self._reports()
-        for held in list(self._held.values()):
-            if all(seed.diverged or self._is_trained(seed) for seed, _ in held.seeds):
-                self._end(held, Outcome.COMPLETE)
-            else:
-                diverged = [member for seed, member in held.seeds if seed.diverged]
-                self._release(diverged, Outcome.DIVERGED)
+        trained = [held for held in self._held.values() if self._is_trained(held)]
+        self._end(trained, Outcome.COMPLETE)
+        seeds = [seed for held in self._held.values() for seed in held.seeds]
+        self._release([(seed, member) for seed, member in seeds if seed.diverged], Outcome.DIVERGED)
         while True:
             reply = self._talk(reports)
             self._admit(reply.refills)
@@ -156,9 +151,8 @@ class Worker:
         """Stores what held-out real images and an untrained generator score."""
         config = GanConfig(latent_dim=self._cohort.config.latent_dim)
         fresh = self._new_cohort(1, self._context.device)
-        samples = fresh.generate(fresh.admit([config]), self._evaluator.eval_images)
-        labels = fresh.evaluation_labels(self._evaluator.eval_images)
-        kinds = {"real": self._evaluator.real, "untrained": self._evaluator(samples, labels)}
+        fresh.admit([config])
+        kinds = {"real": self._evaluator.real, "untrained": untrained(fresh, self._evaluator)}
         rows = [
             control_row(
                 self._context,
@@ -190,23 +184,14 @@ class Worker:
             seed.step = records[member].step
             seed.diverged_step = records[member].diverged_step
             seed.rung += 1
-        self._judge([(seed, member) for _, seed, member in trained])
+        self._judge((seed, member) for _, seed, member in trained)
         self._write_history(
             history_row(self._context, seed, records[member].statistics, _since(held.admitted))
             for held, seed, member in trained
         )
 
-    def _judge(self, seeds: Sequence[tuple[Progress, Member]]) -> None:
-        if not seeds:
-            return
-        members = [member for _, member in seeds]
-        samples = self._cohort.generate(members, self._evaluator.eval_images)
-        labels = self._cohort.evaluation_labels(self._evaluator.eval_images)
-        evaluation = self._evaluator(samples, labels)
-        columns = {name: value.tolist() for name, value in evaluation.values.items()}
-        for index, (seed, _) in enumerate(seeds):
-            metrics = {name: column[index] for name, column in columns.items()}
-            seed.judged(metrics, evaluation.histogram[index].tolist())
+    def _judge(self, seeds: Iterable[_Seed]) -> None:
+        judge_rung(self._cohort, self._evaluator, list(seeds))
 
     def _reports(self) -> list[RungReport]:
         objective, every = self._config.search.objective, self._config.train.eval_every
@@ -223,14 +208,15 @@ class Worker:
             reports.append(RungReport(trial, step, held.value, held.diverged))
         return reports
 
-    def _is_trained(self, seed: Progress) -> bool:
-        return seed.step >= self._config.train.steps
+    def _is_trained(self, held: _Held) -> bool:
+        steps = self._config.train.steps
+        return all(seed.diverged or seed.step >= steps for seed, _ in held.seeds)
 
     # --- the ends of trials
 
-    def _end(self, held: _Held, outcome: Outcome) -> None:
-        """Stores a trial's members, frees their slots, and keeps its end to be told."""
-        self._release([member for _, member in held.seeds], outcome)
+    def _end(self, trials: Sequence[_Held], outcome: Outcome) -> None:
+        """Stores the trials' members, frees their slots, and keeps their ends to be told."""
+        self._release([seed for held in trials for seed in held.seeds], outcome)
         rows = [
             trial_row(
                 self._context,
@@ -240,11 +226,13 @@ class Worker:
                 trial_objective=held.value,
                 seconds=_since(held.admitted),
             )
+            for held in trials
             for seed, _ in held.seeds
         ]
         self._store.write("trials", rows, self._part())
-        self._forget(held.assignment.trial, outcome, held.diverged)
-        del self._held[held.assignment.trial]
+        for held in trials:
+            self._forget(held.assignment.trial, outcome, held.diverged)
+            del self._held[held.assignment.trial]
 
     def _give_up(self, assignment: Assignment) -> None:
         """Stores a trial that broke its worker again and again; it is not begun another time."""
@@ -269,23 +257,23 @@ class Worker:
     def _status(seed: Progress, outcome: Outcome) -> str:
         return Outcome.DIVERGED if seed.diverged else outcome
 
-    def _release(self, members: Sequence[Member], outcome: Outcome) -> None:
-        """Stores samples and weights of each and frees their slots, if they still have them."""
-        standing = [member for member in members if member in self._cohort.members]
+    def _release(self, seeds: Sequence[_Seed], outcome: Outcome) -> None:
+        """Judges who still has a slot at its end, stores samples and weights, frees the slots."""
+        standing = [(seed, member) for seed, member in seeds if member in self._cohort.members]
         if not standing:
             return
-        seeds = {member: s for held in self._held.values() for s, member in held.seeds}
-        is_image = len(self._dataset.sample_shape) == 3
-        samples = self._cohort.generate(standing, _GRID_IMAGES if is_image else _POINTS)
+        judge_at_end(self._cohort, self._evaluator, standing)
+        members = [member for _, member in standing]
+        images = pictures(self._cohort, members, self._dataset)
         rows = [
-            sample_row(self._context, seeds[member], self._picture(images))
-            for member, images in zip(standing, samples, strict=True)
+            sample_row(self._context, seed, png)
+            for (seed, _), png in zip(standing, images, strict=True)
         ]
         self._store.write("samples", rows, self._part())
-        for member in standing:
-            if self._config.train.keep_weights.keeps(self._status(seeds[member], outcome)):
-                self._store_weights(seeds[member], member)
-        self._cohort.evict(standing)
+        for seed, member in standing:
+            if self._config.train.keep_weights.keeps(self._status(seed, outcome)):
+                self._store_weights(seed, member)
+        self._cohort.evict(members)
 
     def _store_weights(self, seed: Progress, member: Member) -> None:
         config = MemberConfig.of(
@@ -296,11 +284,6 @@ class Worker:
         )
         G, D = self._cohort.export(member, average=True)
         self._store.write_weights(seed.trial, seed.seed, member_bytes(G, D, config))
-
-    def _picture(self, samples: Tensor) -> bytes:
-        if samples.dim() == 4:
-            return grid_png(samples, scale=max(1, _GRID_PIXELS // samples.shape[-2]))
-        return points_png(samples, extent=1.2 * self._dataset.data.abs().max().item())
 
     # --- the owner of the study
 
@@ -322,8 +305,7 @@ class Worker:
             self._cohort.evict(
                 [m for _, m in self._held.pop(trial).seeds if m in self._cohort.members]
             )
-        for trial in reply.prune:
-            self._end(self._held[trial], Outcome.PRUNED)
+        self._end([self._held[trial] for trial in reply.prune], Outcome.PRUNED)
         for assignment in reply.lost:
             self._give_up(assignment)
         return bool(reply.dropped or self._finals)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from analysis.schema import END_METRICS, SPECTRAL_NORMS
 from gan_core.config import GanConfig
 from gan_core.data import load_dataset
 from gan_core.loop import run_interval
@@ -176,6 +177,23 @@ def test_final_and_best_metrics_are_those_of_the_history(done):
     np.testing.assert_array_equal(trials["best_frechet_distance"], least.loc[trials.index])
 
 
+def test_who_ends_sound_is_judged_once_more_and_who_is_pruned_as_well(done):
+    trials = done.table("trials")
+    assert set(trials["status"]) == {"complete", "pruned"}
+    for name in END_METRICS:
+        assert trials[f"final_{name}"].notna().all(), name
+    assert trials["final_coverage_k5"].between(0, 1).all()
+
+
+def test_spectral_norms_are_recorded_at_every_rung(done):
+    history = done.table("history")
+    for name in SPECTRAL_NORMS:
+        assert (history[name] > 0).all()
+        # Trained weights are no longer those at the start.
+        at_ends = history.sort_values("rung").groupby("seed")[name].agg(["first", "last"])
+        assert (at_ends["first"] != at_ends["last"]).all()
+
+
 def test_each_member_has_one_grid_of_samples(done):
     samples, trials = done.table("samples"), done.table("trials")
     assert not samples.duplicated(["trial", "seed"]).any()
@@ -189,6 +207,8 @@ def test_the_control_holds_real_images_and_an_untrained_generator(done):
     history = done.table("history")
     assert control.loc["real", "frechet_distance"] < history["frechet_distance"].min()
     assert (control["eval_images"] == 100).all()
+    assert control[list(END_METRICS)].notna().all(axis=None)
+    assert control.loc["real", "coverage_k5"] > control.loc["untrained", "coverage_k5"]
 
 
 def test_a_stored_member_can_be_trained_again_from_its_row(done):
