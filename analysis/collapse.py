@@ -19,7 +19,10 @@ def histograms(rungs: pd.DataFrame) -> np.ndarray:
     known = rungs["mode_histogram"].notna().to_numpy()
     if not known.any():
         return np.full((len(rungs), 0), np.nan)
-    values = np.stack(lists[known].tolist())
+    # Not np.stack: it takes four times as long on millions of short lists.
+    values = np.concatenate(lists[known].tolist()).reshape(known.sum(), -1)
+    if known.all():
+        return values
     shares = np.full((len(rungs), values.shape[1]), np.nan)
     shares[known] = values
     return shares
@@ -66,9 +69,11 @@ def diversity(
         expected_images: see `class_share_of_real`.
 
     Returns:
-        Per member `mode_entropy` and `feature_spread` (medians), `class_share_of_real`.
+        Per member medians of `mode_entropy`, `feature_spread`, `within_class_spread` and
+        `hq_share`; `class_share_of_real`.
     """
-    evidence = median(rungs, inside, ["mode_entropy", "feature_spread"])
+    names = ["mode_entropy", "feature_spread", "within_class_spread", "hq_share"]
+    evidence = median(rungs, inside, names)
     shares, images = _pooled(rungs[inside])
     if shares.shape[1] != len(real) or not len(real):
         return evidence.assign(class_share_of_real=np.nan)

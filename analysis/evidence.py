@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.collapse import class_share_of_real, diversity, histograms, modes_reached
-from analysis.schema import GRADIENT_SIGNALS, METRICS
+from analysis.schema import END_METRICS, GRADIENT_SIGNALS, METRICS
 from analysis.stability import (
-    d_loss_anchors,
     decline,
     discriminator,
     gradients,
+    loss_anchors,
     mode_changes,
     oscillation,
     saturation,
@@ -35,6 +35,7 @@ _HISTORY = [
     "interval_steps",
     "nonfinite_steps",
     "d_loss_mean",
+    "g_loss_mean",
     "real_accuracy_mean",
     "fake_accuracy_mean",
     *(f"{signal}_{end}" for signal in GRADIENT_SIGNALS for end in ("mean", "max")),
@@ -42,9 +43,12 @@ _HISTORY = [
     "frechet_distance",
     "mode_entropy",
     "feature_spread",
+    "within_class_spread",
+    "hq_share",
     "mode_histogram",
     "eval_images",
 ]
+_OF_MODES = ["mode_entropy", "within_class_spread", "class_share_of_real"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +71,12 @@ def gather(sweep: Sweep, thresholds: Thresholds) -> Evidence:
     trials = sweep.trials.sort_values(MEMBER, ignore_index=True)
     real, untrained = (_control(sweep.control, kind) for kind in ("real", "untrained"))
     shares = _real_shares(sweep.control)
+    like_real = _like_real(trials, real, t)
     rungs = _rungs(trials, sweep.history, shares, t)
     # What the classifier makes of a generator's noise is no mode.
-    noise = rungs["frechet_distance"] > t.untrained_share * untrained["frechet_distance"]
-    rungs.loc[noise, ["mode_entropy", "feature_spread", "class_share_of_real"]] = np.nan
+    noise = _noise(rungs, t.untrained_share * untrained["frechet_distance"], like_real)
+    rungs.loc[noise, [*_OF_MODES, "feature_spread"]] = np.nan
+    rungs.loc[_few_good_points(rungs, len(shares), t), _OF_MODES] = np.nan
     window = final_window(
         rungs,
         share=t.window_share,
@@ -100,15 +106,21 @@ def gather(sweep: Sweep, thresholds: Thresholds) -> Evidence:
     members = _recorded(trials, rungs, sweep).join(pd.concat(parts, axis=1))
     controls = {f"real_{name}": value for name, value in real.items()}
     controls |= {f"untrained_{name}": value for name, value in untrained.items()}
+    controls |= {"within_told": float(np.isfinite(real["within_class_spread"]))}
+    members = members.join(_at_end(trials)).assign(like_real=like_real.astype("float64"))
+    # False where D's loss has no scale: nothing is known against that D.
+    ahead = members["d_loss_excess"] < t.d_loss_low * members["d_loss_equilibrium_excess"]
+    members = members.assign(d_ahead=ahead.astype("float64"))
     return Evidence(members.assign(**controls), rungs)
 
 
 def _rungs(
     trials: pd.DataFrame, history: pd.DataFrame, real_shares: np.ndarray, t: Thresholds
 ) -> pd.DataFrame:
-    anchors = d_loss_anchors(trials)
+    anchors = loss_anchors(trials)
     known = trials[[*MEMBER, "attempt"]].assign(member=np.arange(len(trials)))
-    rungs = history[_HISTORY].merge(known.join(anchors), on=[*MEMBER, "attempt"])
+    # A history that an older gansweep wrote lacks some.
+    rungs = history.reindex(columns=_HISTORY).merge(known.join(anchors), on=[*MEMBER, "attempt"])
     rungs = rungs.sort_values([*MEMBER, "rung"], ignore_index=True)
     shares = histograms(rungs)
     least = np.full(len(rungs), np.nan)
@@ -116,7 +128,41 @@ def _rungs(
         images = rungs["eval_images"].to_numpy(dtype="float64", na_value=np.nan)
         least = class_share_of_real(shares, images, real_shares, expected_images=t.class_images)
     columns = [rungs, discriminator(rungs), mode_changes(rungs)]
-    return pd.concat(columns, axis=1).assign(class_share_of_real=least)
+    broken = (rungs["rung"] > 0) & ~np.isfinite(rungs["frechet_distance"])
+    return pd.concat(columns, axis=1).assign(
+        class_share_of_real=least,
+        nonfinite_evaluation=(broken & rungs["eval_images"].notna()).astype("float64"),
+    )
+
+
+def _noise(rungs: pd.DataFrame, frechet: float, like_real: np.ndarray) -> pd.Series:
+    """Rungs up to which a member has never been better than that: bool.
+
+    A generator may collapse to one image that scores no better than an untrained one. If it was
+    better before, or the samples at its end are like real ones, that is no noise.
+    """
+    best = rungs.groupby("member")["frechet_distance"].cummin()
+    return (best.groupby(rungs["member"]).ffill() > frechet) & ~like_real[rungs["member"]]
+
+
+def _few_good_points(rungs: pd.DataFrame, modes: int, t: Thresholds) -> pd.Series:
+    """Rungs at which a mixture's modes have too few points to count them: bool."""
+    good = rungs["hq_share"] * rungs["eval_images"].astype("float64")
+    return good < t.mode_points * modes
+
+
+def _like_real(trials: pd.DataFrame, real: dict[str, float], t: Thresholds) -> np.ndarray:
+    """Whether members' samples at their end are like real ones: bool, false if not known."""
+    precision = trials.reindex(columns=["final_precision_k5"])["final_precision_k5"]
+    return (precision >= t.like_real * real["precision_k5"]).to_numpy()
+
+
+def _at_end(trials: pd.DataFrame) -> pd.DataFrame:
+    """What was asked of each member when it ended, and its last step."""
+    names = [f"final_{name}" for name in END_METRICS]
+    members = trials.set_index(MEMBER)
+    steps = members["steps"].astype("float64")
+    return members.reindex(columns=names).astype("float64").assign(end_start=steps, end_end=steps)
 
 
 def _recorded(trials: pd.DataFrame, rungs: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
@@ -124,13 +170,14 @@ def _recorded(trials: pd.DataFrame, rungs: pd.DataFrame, sweep: Sweep) -> pd.Dat
     members = trials.set_index(MEMBER)
     trained = rungs[rungs["rung"] > 0].groupby(MEMBER)
     bad = rungs[rungs["nonfinite_steps"].fillna(0).astype("int64") > 0]
+    broken = trained["nonfinite_evaluation"].sum()
     steps = members["steps"].astype("float64")
     recorded = trained["step"].max().reindex(members.index).fillna(0).astype("float64")
     # A member that is not finite has diverged, whatever its status says.
     diverged = members["diverged_step"].astype("float64")
     diverged = diverged.fillna(steps.fillna(recorded).where(members["status"] == "diverged"))
     diverged = diverged.fillna(bad.groupby(MEMBER)["step"].min().astype("float64"))
-    anchors = d_loss_anchors(members)
+    anchors = loss_anchors(members)
     full = float(sweep.config.get("train", {}).get("steps", steps.max()))
     return pd.DataFrame(
         {
@@ -140,18 +187,21 @@ def _recorded(trials: pd.DataFrame, rungs: pd.DataFrame, sweep: Sweep) -> pd.Dat
             "pruned_steps": steps.where(members["status"] == "pruned"),
             "failed": (members["status"] == "failed").astype("float64"),
             "diverged_step": diverged,
+            "nonfinite_evaluations": broken.reindex(members.index).fillna(0),
             "evaluations": trained.size().reindex(members.index).fillna(0).astype("float64"),
             "recorded_steps": recorded,
             "run_start": 0.0,
             "run_end": pd.concat([steps, recorded, diverged], axis=1).max(axis=1),
             "d_loss_equilibrium_excess": anchors["d_loss_equilibrium"] - anchors["d_loss_floor"],
+            "g_loss_equilibrium": anchors["g_loss_equilibrium"],
         }
     )
 
 
 def _control(control: pd.DataFrame, kind: str) -> dict[str, float]:
-    rows = finite(control.loc[control["kind"] == kind, list(METRICS)])
-    return {name: float(rows[name].iloc[-1]) if len(rows) else np.nan for name in METRICS}
+    names = [*METRICS, *END_METRICS]
+    rows = finite(control[control["kind"] == kind].reindex(columns=names).astype("float64"))
+    return {name: float(rows[name].iloc[-1]) if len(rows) else np.nan for name in names}
 
 
 def _real_shares(control: pd.DataFrame) -> np.ndarray:

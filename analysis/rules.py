@@ -2,83 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-
+from analysis.rule import Condition, Rule, Span, Verdict
 from analysis.schema import GRADIENT_SIGNALS
 from analysis.thresholds import Thresholds
 
 __all__ = ["Condition", "Rule", "Span", "Verdict", "rules"]
 
-
-class Verdict(StrEnum):
-    """What analysis says of a member."""
-
-    HEALTHY = "healthy"
-    """Every essential rule was judged and none holds."""
-    PARTIAL_COLLAPSE = "partial_collapse"
-    """Some modes are missing, thin or narrow."""
-    MODE_COLLAPSE = "mode_collapse"
-    """Less than half of the modes."""
-    OSCILLATING = "oscillating"
-    """The modes it makes change from one evaluation to the next."""
-    D_SATURATED = "d_saturated"
-    """D tells all real from all fake, and G has nothing to learn from."""
-    LATE_COLLAPSE = "late_collapse"
-    """It was much better once."""
-    DIVERGED = "diverged"
-    """A loss, gradient or sample was not finite, or gradients or samples exploded."""
-    UNDERTRAINED = "undertrained"
-    """It shows no fault, but is not far from an untrained generator or was ended early."""
-    UNDETERMINED = "undetermined"
-    """Too little was recorded to say."""
-
-
-class Span(StrEnum):
-    """The stretch of training that a rule looks at."""
-
-    RUN = "run"
-    """All of it."""
-    WINDOW = "window"
-    """The last `window_share` of the steps; see `analysis.window.final_window`."""
-    RECENT = "recent"
-    """The last `window_evaluations` evaluations."""
-    CHANGES = "changes"
-    """The last `oscillation_evaluations` evaluations, or the window where that has more."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """`metric` compared with `threshold`, or with that multiple of `control`."""
-
-    metric: str
-    """A column of `analysis.evidence.gather`."""
-    comparison: str
-    """One of < <= > >=."""
-    threshold: float
-    control: str | None = None
-    """The column that `metric` is held against."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A verdict and the conditions that must all hold for it."""
-
-    name: str
-    verdict: Verdict
-    conditions: tuple[Condition, ...]
-    """The first one is shown as the evidence."""
-    span: Span
-    source: str
-    """The thresholds it uses; their docstrings give the sources."""
-    rung_metric: str | None = None
-    """The first condition's metric at single rungs, from which onset and recovery are read."""
-    essential: bool = False
-    """Whether a member is not healthy, but undetermined, where this could not be judged."""
-    instead_of: tuple[str, ...] = ()
-    """Names of rules of which one must hold too: it explains them."""
-    episodic: bool = False
-    """Whether a healthy member that recovered from this is said to have."""
+_MODES = "real_mode_entropy"
 
 
 def rules(thresholds: Thresholds) -> tuple[Rule, ...]:
@@ -89,7 +19,13 @@ def rules(thresholds: Thresholds) -> tuple[Rule, ...]:
     effects. A generator that never left its start has few modes too, and one still on its way
     has not found them all, so `untrained` and `improving` go before collapse; one that rotates
     around the modes has few at any moment, so oscillating does as well. Severe goes before
-    partial. Last come members that show no fault, but were not trained to the end.
+    partial. Between them stand the few good points of a mixture, which are few in every mode and
+    not lost from any. Last come members that show no fault, but were not trained to the end, and
+    remarks.
+
+    What tutorials advise to look out for (a D loss near 0, a G loss that is too high) is here as
+    `d_loss_gone`, `g_rejected` and the remark `d_loss_low_few_modes`. A Wasserstein critic's
+    losses have no scale, so none of the three is judged there.
     """
     return (
         *_recorded(thresholds),
@@ -100,7 +36,10 @@ def rules(thresholds: Thresholds) -> tuple[Rule, ...]:
         _improving(thresholds),
         _oscillating(thresholds),
         *_collapsed(thresholds),
+        _poor_points(thresholds),
+        *_partly_collapsed(thresholds),
         *_unfinished(thresholds),
+        *_remarks(thresholds),
     )
 
 
@@ -113,6 +52,14 @@ def _recorded(t: Thresholds) -> tuple[Rule, ...]:
             (Condition("diverged_step", ">=", 0),),
             Span.RUN,
             "status",
+        ),
+        Rule(
+            "samples_not_finite",
+            Verdict.DIVERGED,
+            (Condition("nonfinite_evaluations", ">=", 1),),
+            Span.RUN,
+            "status",
+            rung_metric="nonfinite_evaluation",
         ),
         Rule("failed", undetermined, (Condition("failed", ">=", 1),), Span.RUN, "status"),
         Rule(
@@ -198,6 +145,17 @@ def _saturated(t: Thresholds) -> tuple[Rule, ...]:
             "d_accuracy, gradient_fall",
             rung_metric="d_accuracy",
         ),
+        Rule(
+            "g_rejected",
+            Verdict.D_SATURATED,
+            (
+                Condition("g_loss", ">", t.g_loss_rise, "g_loss_equilibrium"),
+                Condition("d_loss_excess", "<", t.d_loss_strong, "d_loss_equilibrium_excess"),
+            ),
+            Span.WINDOW,
+            "g_loss_rise, d_loss_strong",
+            rung_metric="g_loss_mean",
+        ),
     )
 
 
@@ -209,9 +167,10 @@ def _untrained(t: Thresholds) -> Rule:
         (
             Condition("frechet_distance", ">", t.untrained_share, control),
             Condition("frechet_best", ">", t.untrained_share, control),
+            Condition("like_real", "<", 1),
         ),
         Span.WINDOW,
-        "untrained_share",
+        "untrained_share, like_real",
         rung_metric="frechet_distance",
     )
 
@@ -223,10 +182,13 @@ def _improving(t: Thresholds) -> Rule:
         (
             Condition("frechet_distance", "<", t.improving_ratio, "frechet_before"),
             Condition("mode_entropy", ">=", t.modes_kept, "modes_reached"),
+            Condition("d_ahead", "<", 1),
         ),
         Span.WINDOW,
-        "improving_ratio, modes_kept",
-        instead_of=tuple(rule.name for rule in (_oscillating(t), *_collapsed(t))),
+        "improving_ratio, modes_kept, d_loss_low",
+        instead_of=tuple(
+            rule.name for rule in (_oscillating(t), *_collapsed(t), *_partly_collapsed(t))
+        ),
     )
 
 
@@ -237,28 +199,27 @@ def _oscillating(t: Thresholds) -> Rule:
         (Condition("mode_change", ">", t.mode_change),),
         Span.CHANGES,
         "mode_change, oscillation_evaluations",
+        told_by=_MODES,
     )
 
 
 def _collapsed(t: Thresholds) -> tuple[Rule, ...]:
-    def relative(name: str, verdict: Verdict, metric: str, threshold: str) -> Rule:
-        condition = Condition(metric, "<", getattr(t, threshold), f"real_{metric}")
-        return Rule(
-            name,
-            verdict,
-            (condition,),
-            Span.WINDOW,
-            threshold,
-            rung_metric=metric,
-            essential=metric == "mode_entropy",
-            episodic=verdict is Verdict.MODE_COLLAPSE,
-        )
-
-    severe, partial = Verdict.MODE_COLLAPSE, Verdict.PARTIAL_COLLAPSE
+    severe = Verdict.MODE_COLLAPSE
     return (
-        relative("few_modes", severe, "mode_entropy", "modes_severe"),
-        relative("narrow", severe, "feature_spread", "spread_severe"),
-        relative("fewer_modes", partial, "mode_entropy", "modes_partial"),
+        _less_than_real("few_modes", severe, "mode_entropy", "modes_severe", t),
+        _less_than_real("narrow", severe, "feature_spread", "spread_severe", t),
+        _less_than_real("narrow_within", severe, "within_class_spread", "within_severe", t),
+    )
+
+
+def _poor_points(t: Thresholds) -> Rule:
+    return _less_than_real("poor_points", Verdict.UNDERTRAINED, "hq_share", "quality", t)
+
+
+def _partly_collapsed(t: Thresholds) -> tuple[Rule, ...]:
+    partial = Verdict.PARTIAL_COLLAPSE
+    return (
+        _less_than_real("fewer_modes", partial, "mode_entropy", "modes_partial", t),
         Rule(
             "missing_class",
             partial,
@@ -266,8 +227,55 @@ def _collapsed(t: Thresholds) -> tuple[Rule, ...]:
             Span.WINDOW,
             "class_share, class_images",
             rung_metric="class_share_of_real",
+            told_by=_MODES,
         ),
-        relative("narrower", partial, "feature_spread", "spread_partial"),
+        _less_than_real("narrower_within", partial, "within_class_spread", "within_partial", t),
+        _less_than_real(
+            "narrower",
+            partial,
+            "feature_spread",
+            "spread_partial",
+            t,
+            # Inside classes a lack of width shows better.
+            Condition("within_told", "<", 1),
+        ),
+        Rule(
+            "covers_little",
+            partial,
+            (
+                Condition("final_coverage_k5", "<", t.coverage, "real_coverage_k5"),
+                Condition("final_precision_k5", ">=", t.coverage_precision, "real_precision_k5"),
+            ),
+            Span.END,
+            "coverage, coverage_precision",
+        ),
+        Rule(
+            "crowded",
+            partial,
+            (
+                Condition("final_density_k5", ">", t.density_crowded),
+                Condition("final_recall_k5", "<", t.recall_crowded, "real_recall_k5"),
+            ),
+            Span.END,
+            "density_crowded, recall_crowded",
+        ),
+    )
+
+
+def _less_than_real(
+    name: str, verdict: Verdict, metric: str, threshold: str, t: Thresholds, *more: Condition
+) -> Rule:
+    """A metric of which the samples have less than that share of what real ones have."""
+    return Rule(
+        name,
+        verdict,
+        (Condition(metric, "<", getattr(t, threshold), f"real_{metric}"), *more),
+        Span.WINDOW,
+        threshold,
+        rung_metric=metric,
+        essential=name in ("few_modes", "narrow"),
+        episodic=verdict is Verdict.MODE_COLLAPSE,
+        told_by={"hq_share": "real_hq_share", "feature_spread": None}.get(metric, _MODES),
     )
 
 
@@ -295,5 +303,34 @@ def _unfinished(t: Thresholds) -> tuple[Rule, ...]:
             (Condition("pruned_steps", "<=", 1, "full_steps"),),
             Span.RUN,
             "status",
+        ),
+    )
+
+
+def _remarks(t: Thresholds) -> tuple[Rule, ...]:
+    return (
+        Rule(
+            "d_loss_low_few_modes",
+            None,
+            (
+                Condition("d_loss_excess", "<", t.d_loss_low, "d_loss_equilibrium_excess"),
+                Condition("mode_entropy", "<", t.modes_partial, "real_mode_entropy"),
+            ),
+            Span.WINDOW,
+            "d_loss_low, modes_partial",
+        ),
+        Rule(
+            "declining",
+            None,
+            (Condition("frechet_recent_least", ">=", t.decline_warning, "frechet_best"),),
+            Span.RECENT,
+            "decline_warning",
+        ),
+        Rule(
+            "copies",
+            None,
+            (Condition("final_nearest_train_ratio", "<", t.copies),),
+            Span.END,
+            "copies",
         ),
     )

@@ -13,45 +13,58 @@ from analysis.schema import GRADIENT_SIGNALS
 from analysis.window import MEMBER, finite, last_evaluations, median, preceding
 
 __all__ = [
-    "d_loss_anchors",
     "decline",
     "discriminator",
     "gradients",
+    "loss_anchors",
     "mode_changes",
     "oscillation",
     "saturation",
 ]
 
-# D's loss where D cannot tell real from fake: 2 ln 2 for cross-entropies is smoothed below;
-# LSGAN with D = 1/2 on both (Mao et al. 2017, arXiv:1611.04076, eq. 9); hinge with logits 0
-# (Miyato et al. 2018, arXiv:1802.05957, eq. 16). A Wasserstein critic's loss has no scale.
-_EQUILIBRIUM = {"lsgan": 0.25, "hinge": 2.0}
-_CROSS_ENTROPY = ("minimax", "nonsaturating")
+# D's and G's loss where D cannot tell real from fake, for adversarial losses whose D's loss has
+# a scale: cross-entropies are smoothed below; LSGAN with D = 1/2 on both (Mao et al. 2017,
+# arXiv:1611.04076, eq. 9); hinge with logits 0 (Miyato et al. 2018, arXiv:1802.05957, eq. 16);
+# a relativistic D with logits 0 (Jolicoeur-Martineau 2018, arXiv:1807.00734). A Wasserstein
+# critic's has none.
+_EQUILIBRIUM = {
+    "lsgan": 0.25,
+    "hinge": 2.0,
+    "relativistic": np.log(2),
+    "r3gan": np.log(2),
+}
+_CROSS_ENTROPY = ("minimax", "nonsaturating", "dragan", "r1")
+# G's loss grows without bound as D rejects its samples under these alone: a minimax G's loss
+# ends at 0, an LSGAN's at 1/2, and a hinge D stops pushing at logits of -1.
+_UNBOUNDED_G = ("nonsaturating", "dragan", "r1", "relativistic", "r3gan")
 
 
-def d_loss_anchors(trials: pd.DataFrame) -> pd.DataFrame:
-    """What D's loss is at equilibrium and where D separates perfectly.
+def loss_anchors(trials: pd.DataFrame) -> pd.DataFrame:
+    """What the losses are at equilibrium and D's where it separates perfectly.
 
     Cross-entropy with real target t = 1 - s: at equilibrium D = t/2 everywhere, which costs
     2 H(t/2) for the binary entropy H in nats (2 ln 2 at s = 0; Goodfellow et al. 2014,
     arXiv:1406.2661, theorem 1); a D that separates perfectly still pays H(t), the entropy of its
     target (Salimans et al. 2016, arXiv:1606.03498, sec. 3.4). So under smoothing a saturated D's
-    loss does not go to 0.
+    loss does not go to 0. The nonsaturating G then pays -ln(t/2).
 
     Args:
         trials: `loss` and `label_smoothing` (null counts as 0).
 
     Returns:
-        `d_loss_equilibrium`, `d_loss_floor` on its index; NaN for losses without a scale.
+        On its index `d_loss_equilibrium`, `d_loss_floor`, NaN for losses without a scale;
+        `g_loss_equilibrium`, NaN for losses that do not grow as D rejects G's samples.
     """
     target = 1 - trials["label_smoothing"].astype("float64").fillna(0)
     smoothed = trials["loss"].isin(_CROSS_ENTROPY)
     equilibrium = trials["loss"].map(_EQUILIBRIUM).astype("float64")
     floor = pd.Series(0.0, index=trials.index).where(equilibrium.notna())
+    g_loss = equilibrium.mask(smoothed, pd.Series(np.log(2 / target), index=trials.index))
     return pd.DataFrame(
         {
             "d_loss_equilibrium": equilibrium.mask(smoothed, 2 * _binary_entropy(target / 2)),
             "d_loss_floor": floor.mask(smoothed, _binary_entropy(target)),
+            "g_loss_equilibrium": g_loss.where(trials["loss"].isin(_UNBOUNDED_G)),
         }
     )
 
@@ -66,7 +79,7 @@ def discriminator(rungs: pd.DataFrame) -> pd.DataFrame:
     """At each rung, how far D is from perfect separation.
 
     Args:
-        rungs: also with the columns of `d_loss_anchors`.
+        rungs: also with the columns of `loss_anchors`.
 
     Returns:
         On its index: `d_loss_excess`, the interval's mean loss above its floor; `d_accuracy`,
@@ -82,7 +95,7 @@ def discriminator(rungs: pd.DataFrame) -> pd.DataFrame:
 
 
 def saturation(rungs: pd.DataFrame, inside: pd.Series, *, early_share: float) -> pd.DataFrame:
-    """D's separation in the window, and G's gradient there against its early one.
+    """D's separation in the window, G's loss, and its gradient there against its early one.
 
     Args:
         rungs: also with the columns of `discriminator`.
@@ -90,13 +103,13 @@ def saturation(rungs: pd.DataFrame, inside: pd.Series, *, early_share: float) ->
         early_share: the early part of training, as a share of the steps made.
 
     Returns:
-        Per member `d_loss_excess`, `d_accuracy`, `grad_norm_g` (window medians of the rungs'
-        means) and `grad_norm_g_early`.
+        Per member `d_loss_excess`, `d_accuracy`, `g_loss`, `grad_norm_g` (window medians of the
+        rungs' means) and `grad_norm_g_early`.
     """
     end = rungs.groupby(MEMBER)["step"].transform("max")
     early = (rungs["rung"] == 1) | ((rungs["rung"] > 1) & (rungs["step"] <= early_share * end))
-    late = median(rungs, inside, ["d_loss_excess", "d_accuracy", "grad_norm_g_mean"])
-    late = late.rename(columns={"grad_norm_g_mean": "grad_norm_g"})
+    names = ["d_loss_excess", "d_accuracy", "g_loss_mean", "grad_norm_g_mean"]
+    late = median(rungs, inside, names).rename(columns=lambda name: name.removesuffix("_mean"))
     before = median(rungs, early, ["grad_norm_g_mean"])
     return late.assign(grad_norm_g_early=before["grad_norm_g_mean"])
 

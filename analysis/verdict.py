@@ -10,7 +10,8 @@ import pandas as pd
 
 from analysis.episodes import episodes
 from analysis.evidence import Evidence, gather
-from analysis.rules import Condition, Rule, Span, Verdict, rules
+from analysis.rule import Condition, Rule, Span, Verdict
+from analysis.rules import rules
 from analysis.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def judge(sweep: Sweep, thresholds: Thresholds | None = None) -> pd.DataFrame:
 
     The first rule that holds gives the verdict; where none does a member is healthy, unless an
     essential rule could not be judged: then it is undetermined. A rule that a number is missing
-    for (not recorded, not finite, does not apply to the loss, no control) is not judged.
+    for (not recorded, not finite, does not apply to the loss, no control, written by a gansweep
+    that did not measure it yet) is not judged; one that is not about the dataset does not hold.
 
     Args:
         sweep: from `analysis.load`.
@@ -59,14 +61,14 @@ def judge(sweep: Sweep, thresholds: Thresholds | None = None) -> pd.DataFrame:
             rule is not one that is seen at single rungs.
         recovered: True for a healthy member that had collapsed, False where a fault with an
             onset is still there, else null.
-        also: other rules that hold, in order of precedence, joined by ", ".
+        also: other rules that hold, in order of precedence, remarks among them, joined by ", ".
         unjudged: rules that could not be judged, joined by ", ".
     """
     thresholds = thresholds or Thresholds()
     found = gather(sweep, thresholds)
     book = rules(thresholds)
     holds = _hold(found.members, book)
-    first = _first(holds)
+    first = _first(holds, book)
     verdict = _verdicts(holds, first, book)
     onsets = _onsets(found, book, first, verdict, thresholds.window_evaluations)
     columns = [
@@ -107,20 +109,24 @@ def _hold(members: pd.DataFrame, book: tuple[Rule, ...]) -> pd.DataFrame:
     """Whether each rule holds: nullable bool, [members, rules]."""
     holds = pd.DataFrame({rule.name: _holds(members, rule) for rule in book})
     for rule in book:
+        if rule.told_by:
+            untold = members["real_frechet_distance"].notna() & members[rule.told_by].isna()
+            holds[rule.name] = holds[rule.name].mask(untold, False)
         if rule.instead_of:
             holds[rule.name] &= holds[list(rule.instead_of)].fillna(False).any(axis=1)
     return holds
 
 
-def _first(holds: pd.DataFrame) -> np.ndarray:
-    """Index of the first rule that holds, or -1: [members]."""
-    true = holds.fillna(False).to_numpy(dtype=bool)
+def _first(holds: pd.DataFrame, book: tuple[Rule, ...]) -> np.ndarray:
+    """Index of the first rule with a verdict that holds, or -1: [members]."""
+    judges = np.array([rule.verdict is not None for rule in book])
+    true = holds.fillna(False).to_numpy(dtype=bool) & judges
     return np.where(true.any(axis=1), true.argmax(axis=1), -1)
 
 
 def _verdicts(holds: pd.DataFrame, first: np.ndarray, book: tuple[Rule, ...]) -> np.ndarray:
     """[members], str."""
-    names = np.array([rule.verdict.value for rule in book], dtype=object)
+    names = np.array([rule.verdict and rule.verdict.value for rule in book], dtype=object)
     unjudged = holds[[rule.name for rule in book if rule.essential]].isna().any(axis=1)
     otherwise = np.where(unjudged, Verdict.UNDETERMINED.value, Verdict.HEALTHY.value)
     return np.where(first >= 0, names[first], otherwise)
@@ -194,15 +200,16 @@ def _numbers(members: pd.DataFrame, book: tuple[Rule, ...], shown: np.ndarray) -
 
 
 def _span_text(members: pd.DataFrame, span: Span) -> pd.Series:
-    """Such as "steps 1600-2000"; "" where nothing was recorded."""
+    """Such as "steps 1600-2000", or "step 2000"; "" where nothing was recorded."""
     ends = members[[f"{span}_start", f"{span}_end"]]
     start, end = (ends[name].astype("Int64").astype("string") for name in ends)
-    return ("steps " + start + "-" + end).fillna("")
+    return ("steps " + start + "-" + end).mask(start == end, "step " + end).fillna("")
 
 
 def _others(holds: pd.DataFrame, first: np.ndarray, book: tuple[Rule, ...]) -> pd.DataFrame:
     """Which rules hold after the first; none where too little was recorded to trust them."""
-    recorded = np.array([*(rule.span is not Span.RUN for rule in book), False])[first]
+    broken = [rule.span is Span.RUN and rule.verdict is not Verdict.UNDERTRAINED for rule in book]
+    recorded = ~np.array([*broken, False])[first]  # -1 is the last, no rule
     accuses = np.array([rule.verdict is not Verdict.UNDETERMINED for rule in book])
     later = accuses & (np.arange(len(book)) > first[:, None])
     return holds.fillna(False).astype(bool) & later & recorded[:, None]
@@ -210,7 +217,8 @@ def _others(holds: pd.DataFrame, first: np.ndarray, book: tuple[Rule, ...]) -> p
 
 def _unjudged(holds: pd.DataFrame, book: tuple[Rule, ...]) -> pd.DataFrame:
     """Which rules lack a number; what concerns the whole run is always known."""
-    return holds[[rule.name for rule in book if rule.span is not Span.RUN]].isna()
+    judges = [rule.name for rule in book if rule.verdict and rule.span is not Span.RUN]
+    return holds[judges].isna()
 
 
 def _joined(flags: pd.DataFrame) -> pd.Series:

@@ -15,10 +15,32 @@ import pytest
 
 from analysis.load import Sweep, load
 from analysis.parts import to_frame
-from analysis.schema import CONTROL, HISTORY, METRICS, SAMPLES, SIGNALS, STATISTICS, TRIALS
+from analysis.schema import (
+    CONTROL,
+    END_METRICS,
+    HISTORY,
+    METRICS,
+    SAMPLES,
+    SIGNALS,
+    STATISTICS,
+    TRIALS,
+)
 
 CLASSES, IMAGES, REAL_FRECHET, UNTRAINED_FRECHET = 10, 898, 0.6, 320.0
 UNTRAINED = {"shares": [0.8, 0.2] + [0.0] * 8, "feature_spread": 0.05}
+
+# What held-out digits score, and all that a generator can reach.
+AT_END = {
+    "kid": 0.0,
+    "precision_k5": 0.976,
+    "recall_k5": 0.967,
+    "density_k5": 0.995,
+    "coverage_k5": 0.965,
+    "ndb_share": 0.05,
+    "bin_js": 0.02,
+    "vendi_score": 11.0,
+    "nearest_train_ratio": 1.0,
+}
 
 # What a cross-entropy GAN shows at equilibrium.
 EQUILIBRIUM = {
@@ -55,7 +77,9 @@ class Member:
     frechet: Callable[[int], float] = lambda r: 5 + 300 * np.exp(-r)
     shares: Callable[[int], Any] = lambda r: even(CLASSES)
     spread: Callable[[int], float] = lambda r: 0.98
+    within: Callable[[int], float] = lambda r: 1.0
     signals: Callable[[int], dict[str, float]] = lambda r: {}
+    at_end: dict[str, float | None] = dataclasses.field(default_factory=dict)
     hyperparameters: dict[str, Any] = dataclasses.field(default_factory=dict)
     row: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -65,11 +89,13 @@ class Member:
 
     def history(self) -> list[dict[str, Any]]:
         start = {"frechet_distance": UNTRAINED_FRECHET, "feature_spread": 0.05}
+        start["within_class_spread"] = 0.05
         rows = [self._rung(0, np.array(UNTRAINED["shares"]), start)]
         for r in range(1, self.rungs + 1):
             values: dict[str, Any] = {
                 "frechet_distance": self.frechet(r),
                 "feature_spread": self.spread(r),
+                "within_class_spread": self.within(r),
             }
             signals = EQUILIBRIUM | self.signals(r)
             for name in SIGNALS:
@@ -102,6 +128,7 @@ class Member:
             "lr_g": 1e-3,
             "steps": self.rungs * self.every,
             "trial_objective": 1.0,
+            **{f"final_{name}": value for name, value in (AT_END | self.at_end).items()},
             **self.hyperparameters,
             **self.row,
         }
@@ -146,11 +173,14 @@ class Writer:
     def control(self, *, real_shares: np.ndarray | None = None, images: int = IMAGES) -> None:
         shares = even(CLASSES) if real_shares is None else real_shares
         base = {"sweep": "s", "dataset": "digits", "eval_images": images}
-        metrics = dict.fromkeys(METRICS, 0.0)
+        metrics: dict[str, float | None] = dict.fromkeys((*METRICS, *END_METRICS), 0.0)
+        metrics |= dict.fromkeys(("hq_share", "modes_hit"))  # not of images
         real = metrics | {
             "frechet_distance": REAL_FRECHET,
             "mode_entropy": entropy_modes(shares),
             "feature_spread": 1.0,
+            "within_class_spread": 1.0,
+            **AT_END,
         }
         untrained = metrics | {
             "frechet_distance": UNTRAINED_FRECHET,

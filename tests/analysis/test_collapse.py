@@ -11,6 +11,7 @@ def rungs(shares, images=1000, **columns):
     rung = np.arange(1, len(shares) + 1)
     frame = pd.DataFrame({"trial": 0, "seed": 0, "rung": rung, "mode_histogram": list(shares)})
     columns = {"mode_entropy": 10.0, "feature_spread": 1.0} | columns
+    columns = {"within_class_spread": 1.0, "hq_share": np.nan} | columns
     return frame.assign(eval_images=images, **columns)
 
 
@@ -78,10 +79,13 @@ def test_without_a_control_of_as_many_classes_the_share_is_not_judged(real):
     assert np.isnan(pooled(rungs([REAL]), real=real))
 
 
-def test_modes_and_spread_are_medians():
-    frame = rungs([REAL] * 3, mode_entropy=[9, 1, 8], feature_spread=[1, 0.1, 0.9])
-    found = diversity(frame, frame["rung"] > 0, real=REAL, expected_images=20).iloc[0]
-    assert found[["mode_entropy", "feature_spread"]].tolist() == [8, 0.9]
+@pytest.mark.parametrize(
+    "name", ["mode_entropy", "feature_spread", "within_class_spread", "hq_share"]
+)
+def test_modes_spread_and_quality_are_medians(name):
+    frame = rungs([REAL] * 3, **{name: [1, 0.1, 0.9]})
+    found = diversity(frame, frame["rung"] > 0, real=REAL, expected_images=20)
+    assert found[name].item() == 0.9
 
 
 def test_modes_reached_are_those_before_the_window():

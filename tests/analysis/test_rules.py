@@ -11,7 +11,17 @@ FIELDS = [field.name for field in dataclasses.fields(Thresholds)]
 
 
 def test_every_verdict_but_healthy_has_a_rule():
-    assert {rule.verdict for rule in BOOK} == set(Verdict) - {Verdict.HEALTHY}
+    assert {rule.verdict for rule in BOOK} - {None} == set(Verdict) - {Verdict.HEALTHY}
+
+
+def test_remarks_come_last():
+    remarks = [rule.verdict is None for rule in BOOK]
+    assert remarks == sorted(remarks)
+    assert sum(remarks) == 3
+
+
+def test_what_only_some_datasets_have_is_essential_only_where_they_have_it():
+    assert all(rule.told_by for rule in BOOK if rule.essential and "modes" in rule.name)
 
 
 def test_a_rule_explains_only_later_rules():
@@ -33,6 +43,7 @@ def test_a_rule_looks_at_numbers_that_are_gathered(rule: Rule, writer):
     assert wanted <= set(evidence.members.columns)
     assert {f"{rule.span}_start", f"{rule.span}_end"} <= set(evidence.members.columns)
     assert rule.rung_metric is None or rule.rung_metric in evidence.rungs
+    assert rule.told_by is None or rule.told_by in evidence.members
 
 
 @pytest.mark.parametrize("rule", BOOK, ids=lambda rule: rule.name)

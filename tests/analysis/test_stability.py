@@ -3,21 +3,22 @@ import pandas as pd
 import pytest
 
 from analysis.stability import (
-    d_loss_anchors,
     decline,
     discriminator,
     gradients,
+    loss_anchors,
     mode_changes,
     oscillation,
     saturation,
 )
 
-LOSSES = ["minimax", "nonsaturating", "lsgan", "hinge", "wgan", "wgan-gp"]
+LOSSES = ["minimax", "nonsaturating", "dragan", "r1", "lsgan", "hinge", "relativistic", "r3gan"]
+CRITICS = ["wasserstein", "wgan", "wgan-gp"]
 
 
 def anchors(loss, smoothing=None):
     trials = pd.DataFrame({"loss": [loss], "label_smoothing": [smoothing]})
-    row = d_loss_anchors(trials).iloc[0]
+    row = loss_anchors(trials).iloc[0]
     return row["d_loss_equilibrium"], row["d_loss_floor"]
 
 
@@ -35,8 +36,20 @@ def draws(p, count, images, seed=0):
 
 
 def test_equilibria_are_those_of_a_d_that_cannot_tell():
-    expected = [2 * np.log(2), 2 * np.log(2), 0.25, 2.0, np.nan, np.nan]
-    assert [anchors(loss)[0] for loss in LOSSES] == pytest.approx(expected, nan_ok=True)
+    expected = [2 * np.log(2)] * 4 + [0.25, 2.0, np.log(2), np.log(2)]
+    assert [anchors(loss)[0] for loss in LOSSES] == pytest.approx(expected)
+    assert [anchors(loss)[1] for loss in LOSSES] == [0] * 8
+    assert np.isnan([anchors(loss) for loss in CRITICS]).all()
+
+
+def test_gs_loss_has_an_anchor_where_it_grows_as_d_rejects_its_samples():
+    trials = pd.DataFrame({"loss": [*LOSSES, *CRITICS], "label_smoothing": None})
+    found = loss_anchors(trials)["g_loss_equilibrium"].set_axis(trials["loss"])
+    unbounded = ["nonsaturating", "dragan", "r1", "relativistic", "r3gan"]
+    assert found.dropna().to_dict() == pytest.approx(dict.fromkeys(unbounded, np.log(2)))
+    smoothed = loss_anchors(pd.DataFrame({"loss": ["r1"], "label_smoothing": [0.1]}))
+    # D = .45 on both at equilibrium.
+    assert smoothed["g_loss_equilibrium"].item() == pytest.approx(-np.log(0.45))
 
 
 def test_smoothing_moves_both_equilibrium_and_floor():
@@ -72,12 +85,12 @@ def test_d_accuracy_is_the_lower_of_both_and_nan_where_one_is_missing():
 
 
 def test_saturation_compares_the_windows_gradient_with_the_early_one():
-    frame = rungs(10, d_loss_excess=0.1, d_accuracy=1.0)
+    frame = rungs(10, d_loss_excess=0.1, d_accuracy=1.0, g_loss_mean=0.7)
     frame["grad_norm_g_mean"] = [np.nan, 8, 6, 5, 5, 5, 5, 5, 1, 2, 3]
     found = saturation(frame, frame["rung"] >= 8, early_share=0.2).iloc[0]
     assert found["grad_norm_g"] == 2
     assert found["grad_norm_g_early"] == 7
-    assert found[["d_loss_excess", "d_accuracy"]].tolist() == [0.1, 1.0]
+    assert found[["d_loss_excess", "d_accuracy", "g_loss"]].tolist() == [0.1, 1.0, 0.7]
 
 
 def test_gradients_of_the_window_are_held_against_the_whole_run():

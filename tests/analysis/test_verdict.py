@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.schema import HISTORY, TRIALS
+from analysis.schema import END_METRICS, HISTORY, SPECTRAL_NORMS, TRIALS
 from analysis.thresholds import Thresholds
 from analysis.verdict import judge
 
@@ -47,7 +47,7 @@ def test_every_loss_can_be_healthy_at_its_own_equilibrium(writer, loss, d_loss):
         signals=lambda r: {"d_loss": d_loss, **nulls},
     )
     assert row["verdict"] == "healthy"
-    assert row["unjudged"] == ("d_loss_gone" if loss == "wgan" else "")
+    assert row["unjudged"] == ("d_loss_gone, g_rejected" if loss == "wgan" else "")
 
 
 @pytest.mark.parametrize("k", range(1, 10))
@@ -90,11 +90,89 @@ def test_a_dip_at_the_last_evaluation_alone_is_no_collapse(writer):
 
 
 @pytest.mark.parametrize(
-    ("spread", "expected"),
-    [(0.01, "mode_collapse"), (0.88, "partial_collapse"), (0.95, "healthy"), (1.3, "healthy")],
+    ("within", "verdict_", "rule"),
+    [
+        (0.01, "mode_collapse", "narrow_within"),
+        (0.88, "partial_collapse", "narrower_within"),
+        (0.92, "healthy", ""),
+        (1.3, "healthy", ""),
+    ],
 )
-def test_samples_too_narrow_within_their_modes_are_a_collapse(writer, spread, expected):
-    assert verdict(writer, spread=lambda r: spread)["verdict"] == expected
+def test_samples_too_narrow_within_their_modes_are_a_collapse(writer, within, verdict_, rule):
+    row = verdict(writer, within=lambda r: within if r > 9 else 1.0)
+    assert row[["verdict", "rule"]].tolist() == [verdict_, rule]
+    assert row["onset_step"] is pd.NA if rule == "" else row["onset_step"] == 1000
+
+
+def test_a_member_that_recovered_its_width_is_healthy_and_says_when_it_had_lost_it(writer):
+    row = verdict(writer, within=lambda r: 0.1 if 5 <= r < 9 else 1.0)
+    assert row[["verdict", "rule", "onset_step"]].tolist() == ["healthy", "narrow_within", 500]
+    assert row["recovered"]
+
+
+@pytest.mark.parametrize(
+    ("spread", "told", "expected"),
+    [
+        (0.01, True, "mode_collapse"),
+        (0.01, False, "mode_collapse"),
+        (0.88, True, "healthy"),
+        (0.88, False, "partial_collapse"),
+        (0.95, False, "healthy"),
+    ],
+)
+def test_the_whole_width_is_judged_severely_where_that_within_modes_is_known(
+    writer, spread, told, expected
+):
+    writer.members(writer.member(spread=lambda r: spread))
+    writer.control()
+    sweep = writer.load()
+    if not told:
+        sweep.control["within_class_spread"] = np.nan
+    assert judge(sweep)["verdict"].tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("at_end", "expected", "rule"),
+    [
+        ({"coverage_k5": 0.86}, "partial_collapse", "covers_little"),
+        ({"coverage_k5": 0.88}, "healthy", ""),
+        # Of poor samples too few are in any one place to cover it.
+        ({"coverage_k5": 0.6, "precision_k5": 0.9}, "healthy", ""),
+        ({"density_k5": 1.6, "recall_k5": 0.4}, "partial_collapse", "crowded"),
+        ({"density_k5": 1.4, "recall_k5": 0.4}, "healthy", ""),
+        ({"density_k5": 1.6, "recall_k5": 0.5}, "healthy", ""),
+    ],
+)
+def test_samples_that_leave_much_of_the_reference_out_are_a_partial_collapse(
+    writer, at_end, expected, rule
+):
+    row = verdict(writer, at_end=at_end)
+    assert row[["verdict", "rule"]].tolist() == [expected, rule]
+    if rule:
+        assert row["window"] == "step 2000"
+        assert row["onset_step"] is pd.NA
+
+
+def test_a_copy_of_the_training_images_is_remarked_on_and_no_verdict(writer):
+    row = verdict(writer, at_end={"nearest_train_ratio": 0.1})
+    assert row[["verdict", "rule", "also"]].tolist() == ["healthy", "", "copies"]
+
+
+def test_a_low_loss_of_d_with_few_modes_is_remarked_on_beside_the_collapse(writer):
+    truth = {"shares": lambda r: writer.even(6), "signals": lambda r: {"d_loss": 0.5}}
+    row = verdict(writer, **truth)
+    assert row["verdict"] == "partial_collapse"
+    assert row["also"] == "missing_class, d_loss_low_few_modes"
+
+
+def test_a_d_that_is_ahead_gives_no_hope_that_lost_modes_come(writer):
+    truth = growing(writer) | {"signals": lambda r: {"d_loss": 0.5}}
+    assert verdict(writer, **truth)["verdict"] == "partial_collapse"
+
+
+def test_a_decline_that_is_no_collapse_yet_is_remarked_on(writer):
+    row = verdict(writer, frechet=rising(1.6, at=15))
+    assert row[["verdict", "also"]].tolist() == ["healthy", "declining"]
 
 
 def test_modes_are_judged_by_those_of_the_real_images_and_not_by_their_number(writer):
@@ -143,7 +221,7 @@ def test_gradients_that_were_always_great_did_not_explode(writer):
 def test_samples_far_worse_than_untrained_ones_are_divergence(writer):
     row = verdict(writer, frechet=lambda r: 5.0 if r < 12 else 2000.0)
     assert row[["verdict", "rule", "onset_step"]].tolist() == ["diverged", "samples_exploded", 1200]
-    assert row["also"] == "late_collapse, unfinished"
+    assert row["also"] == "late_collapse, unfinished, declining"
 
 
 def saturated(floor):
@@ -259,6 +337,7 @@ def test_a_generator_that_never_left_its_start_is_undertrained_and_not_collapsed
         frechet=lambda r: 300.0,
         shares=lambda r: writer.even(2),
         spread=lambda r: 0.06,
+        at_end={"precision_k5": 0.0},
     )
     assert row[["verdict", "rule", "onset_step"]].tolist() == ["undertrained", "untrained", 0]
     assert "few_modes" in row["unjudged"]
@@ -269,8 +348,33 @@ def test_modes_that_noise_seemed_to_have_are_no_modes_lost(writer):
         return writer.even(8 if r < 4 else 2)
 
     # Near the untrained generator's Frechet distance until rung 4.
-    row = verdict(writer, shares=shares, frechet=lambda r: 310.0 if r < 4 else 60.0)
+    row = verdict(
+        writer,
+        shares=shares,
+        frechet=lambda r: 310.0 if r < 4 else 60.0,
+        at_end={"precision_k5": 0.3},
+    )
     assert row[["verdict", "rule", "onset_step"]].tolist() == ["mode_collapse", "few_modes", 0]
+
+
+def test_one_image_that_scores_as_an_untrained_generator_is_a_collapse_and_no_noise(writer):
+    row = verdict(
+        writer, frechet=lambda r: 350.0, shares=lambda r: writer.even(1), spread=lambda r: 0.0
+    )
+    assert row[["verdict", "rule", "onset_step"]].tolist() == ["mode_collapse", "few_modes", 0]
+
+
+def test_modes_lost_on_the_way_back_to_the_start_are_a_collapse_though_nothing_else_is_known(
+    writer,
+):
+    # It was never so good that this were a late collapse.
+    row = verdict(
+        writer,
+        frechet=lambda r: 150.0 if r < 12 else 310.0,
+        shares=collapsing(writer, 1, at=12),
+        at_end={"precision_k5": None},
+    )
+    assert row[["verdict", "rule", "onset_step"]].tolist() == ["mode_collapse", "few_modes", 1200]
 
 
 def test_a_generator_far_from_real_is_undertrained(writer):
@@ -353,16 +457,119 @@ def test_without_the_control_no_member_is_healthy(writer):
     assert "few_modes" in row["unjudged"]
 
 
-@pytest.mark.parametrize("unmeasured", [np.nan, np.inf])
-def test_metrics_that_were_not_finite_are_undetermined_and_do_not_spread(writer, unmeasured):
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_samples_that_were_not_finite_are_divergence_and_do_not_spread(writer, broken):
     writer.members(writer.member(1))
-    row = verdict(writer, frechet=lambda r: unmeasured)
-    assert row[["verdict", "metric", "rule"]].tolist() == [
-        "undetermined",
-        "frechet_recent_least",
-        "",
+    row = verdict(writer, frechet=lambda r: broken if r >= 13 else 5.0)
+    assert row[["verdict", "rule", "onset_step"]].tolist() == [
+        "diverged",
+        "samples_not_finite",
+        1300,
     ]
-    assert judge(writer.load())["verdict"].tolist() == ["undetermined", "healthy"]
+    assert judge(writer.load())["verdict"].tolist() == ["diverged", "healthy"]
+
+
+@pytest.mark.parametrize("unmeasured", [np.nan, np.inf])
+def test_what_essential_rules_need_and_was_not_measured_is_undetermined(writer, unmeasured):
+    row = verdict(writer, spread=lambda r: unmeasured)
+    assert row[["verdict", "metric", "rule"]].tolist() == ["undetermined", "feature_spread", ""]
+    assert row["unjudged"] == "narrow"
+
+
+def without_version_2(sweep):
+    """The same sweep as a gansweep of schema version 1 wrote it."""
+    old = ["within_class_spread", *SPECTRAL_NORMS]
+    ends = [*END_METRICS, *(f"final_{name}" for name in [*END_METRICS, "within_class_spread"])]
+    frames = {
+        kind: getattr(sweep, kind).drop(columns=[*old, *ends], errors="ignore")
+        for kind in ("trials", "history", "control")
+    }
+    return dataclasses.replace(sweep, **frames)
+
+
+def test_what_an_older_gansweep_did_not_measure_is_not_judged_and_not_essential(writer):
+    writer.members(
+        writer.member(0),
+        writer.member(1, shares=collapsing(writer, 3, at=9)),
+        writer.member(2, frechet=lambda r: 300.0),
+        writer.member(3, spread=lambda r: 0.8),
+    )
+    writer.control()
+    found = judge(without_version_2(writer.load()))
+    assert found["verdict"].tolist() == [
+        "healthy",
+        "mode_collapse",
+        "undertrained",
+        "partial_collapse",
+    ]
+    assert found["rule"].tolist() == ["", "few_modes", "untrained", "narrower"]
+    assert found["unjudged"][0] == "narrow_within, narrower_within, covers_little, crowded"
+
+
+def test_where_a_dataset_has_no_modes_a_member_can_be_healthy_all_the_same(writer):
+    writer.members(writer.member(0), writer.member(1, spread=lambda r: 0.7))
+    writer.control()
+    sweep = writer.load()
+    for frame in (sweep.control, sweep.history):
+        frame[["mode_entropy", "within_class_spread"]] = np.nan
+        frame["mode_histogram"] = None
+    found = judge(sweep)
+    assert found["verdict"].tolist() == ["healthy", "partial_collapse"]
+    assert found["unjudged"].tolist() == ["", ""]
+
+
+def points(sweep, hq_share):
+    """The sweep as one of a mixture, of whose points each member's share is good at all rungs."""
+    shares = dict(enumerate(hq_share))
+    sweep.control["hq_share"] = [0.989, 0.0]
+    sweep.history["hq_share"] = sweep.history["trial"].map(shares)
+    sweep.history["mode_histogram"] *= sweep.history["hq_share"]
+    return sweep
+
+
+def test_points_that_are_no_good_are_undertrained_although_no_mode_is_missing(writer):
+    writer.members(*(writer.member(trial) for trial in range(3)))
+    writer.control()
+    found = judge(points(writer.load(), [0.9, 0.4, 0.01]))
+    assert found["verdict"].tolist() == ["healthy", "undertrained", "undertrained"]
+    assert found["rule"].tolist() == ["", "poor_points", "poor_points"]
+    # So few are good in the last that their modes cannot be counted.
+    assert "few_modes" in found["unjudged"][2]
+    assert found["value"][1] == pytest.approx(0.4)
+    assert found["threshold"][1] == pytest.approx(0.989 / 2)
+
+
+def test_modes_lost_are_a_collapse_also_where_the_points_are_no_good(writer):
+    writer.members(writer.member(0, shares=collapsing(writer, 2, at=9)))
+    writer.control()
+    row = judge(points(writer.load(), [0.2])).iloc[0]
+    assert row[["verdict", "rule", "onset_step"]].tolist() == ["mode_collapse", "few_modes", 900]
+    assert "poor_points" in row["also"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "g_loss", "d_loss", "expected"),
+    [
+        ("nonsaturating", 8.0, 0.1, "d_saturated"),
+        ("r3gan", 8.0, 0.03, "d_saturated"),
+        ("nonsaturating", 5.0, 0.1, "healthy"),
+        # D is no better off, so it is not D that is too strong.
+        ("nonsaturating", 8.0, 0.5, "healthy"),
+        # Its G's loss grows as the critic likes.
+        ("wgan", 800.0, 0.0, "healthy"),
+    ],
+)
+def test_a_g_whose_samples_are_all_rejected_faces_a_saturated_d(
+    writer, loss, g_loss, d_loss, expected
+):
+    row = verdict(
+        writer,
+        hyperparameters={"loss": loss, "label_smoothing": None},
+        signals=lambda r: {"g_loss": g_loss, "d_loss": d_loss} if r > 10 else {},
+    )
+    assert row["verdict"] == expected
+    if expected == "d_saturated":
+        assert row[["rule", "onset_step"]].tolist() == ["g_rejected", 1100]
 
 
 def test_neighbours_do_not_change_a_verdict(writer):
