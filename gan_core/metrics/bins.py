@@ -19,7 +19,7 @@ __all__ = ["Bins", "bin_js", "bins_for", "fit_bins", "ndb_share"]
 _MOST_BINS = 100
 # On average; the test's normal distribution stands for a binomial one.
 _LEAST_SAMPLES = 20
-_FIT_PER_BIN = 200
+_FIT_PER_BIN = 100
 # Of a standard normal distribution, .05 are beyond this on both sides.
 _SIGNIFICANT = 1.959963984540054
 
@@ -72,7 +72,7 @@ def fit_bins(reference: Tensor, count: int, *, seed: int = 0) -> Bins:
     """Cuts the reference's region into bins: k-means on one part, shares of the other.
 
     Args:
-        reference: [R, dimensions], finite, in random order, R >= 2. The first half, at most 200
+        reference: [R, dimensions], finite, in random order, R >= 2. The first half, at most 100
             for each bin, is for fitting.
         count: of bins; fewer where there are fewer distinct samples.
         seed: of k-means.

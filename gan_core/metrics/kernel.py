@@ -15,8 +15,8 @@ from torch import Tensor
 
 __all__ = ["KernelReference", "kernel_distance"]
 
-# Kernel values at once: 2 MB, which a core's own cache holds.
-_CHUNK_VALUES = 2**18
+# Kernel values at once: 8 MB.
+_CHUNK_VALUES = 2**20
 
 
 class KernelReference:
@@ -34,8 +34,8 @@ class KernelReference:
 def kernel_distance(features: Tensor, reference: KernelReference) -> Tensor:
     """The unbiased squared distance of each member to the reference.
 
-    A member with a NaN or inf gets NaN and leaves the others as they are. Each member is by
-    itself; the kernel's values are summed as they come, two megabytes of them at once.
+    A member with a NaN or inf, or so large that the cube overflows, gets NaN and leaves the others
+    as they are. Each member is by itself, with eight megabytes of the kernel's values at once.
 
     Args:
         features: [K, N, features].

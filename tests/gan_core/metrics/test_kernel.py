@@ -33,8 +33,8 @@ def test_it_is_the_unbiased_estimate_over_all_pairs():
 
 
 def test_chunks_do_not_show():
-    # 700 x 700 kernel values are more than are taken at once
-    x, y = normal(1, 700, 3), normal(700, 3, seed=1)
+    # 1,500 x 1,500 kernel values are more than are taken at once
+    x, y = normal(1, 1500, 3), normal(1500, 3, seed=1)
     expected = brute_force(x[0], y).item()
     assert kernel_distance(x, KernelReference(y)).item() == pytest.approx(expected, abs=1e-12)
 
