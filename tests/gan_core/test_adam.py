@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from gan_core.adam import Rates, adam_step_
+from gan_core.adam import Rates, _step_all_, adam_step_
 
 LR = [1e-4, 3e-3, 0.2, 0.05]
 BETA1 = [0.5, 0.0, 0.9, 0.99]
@@ -51,6 +51,16 @@ def test_each_member_is_updated_as_torchs_adam_would_alone():
         # Both round in another order: some 1e-16 a step of numbers near 1.
         expected = torch.stack([p.detach() for p in alone])
         torch.testing.assert_close(parameters, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_what_gpus_run_makes_the_same_updates():
+    (parameters, *moments, generator), (others, *other_moments, _) = start(), start()
+    for n in range(1, 51):
+        gradient = gradient_of(generator, n)
+        adam_step_(parameters, gradient.clone(), *moments, rates=rates(), count=counts(n))
+        _step_all_(others, gradient, *other_moments, rates=rates(), count=counts(n))
+    for one, other in zip((parameters, *moments), (others, *other_moments), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_members_may_be_at_different_counts():
