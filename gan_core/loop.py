@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from gan_core.allocation import keep_freed_memory
 from gan_core.cohort import Cohort, Member
 from gan_core.config import CohortConfig, ConfigError, GanConfig
 from gan_core.data import Dataset
@@ -41,6 +42,8 @@ def run_interval(cohort: Cohort, dataset: Dataset, steps: int) -> list[IntervalR
     """
     if not cohort.members:
         return []
+    if cohort.device.type == "cpu":
+        keep_freed_memory()
     statistics = SignalStatistics(len(cohort.members), cohort.device)
     for _ in range(steps):
         step(cohort, dataset, statistics)
