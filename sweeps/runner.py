@@ -16,6 +16,7 @@ from sweeps.config import SweepConfig
 from sweeps.config_file import to_toml
 from sweeps.continuation import check_study
 from sweeps.embedded import embedded_ray
+from sweeps.importances import write_importances
 from sweeps.lock import SweepLock
 from sweeps.machine import this_machine
 from sweeps.naming import make_directory
@@ -101,7 +102,10 @@ def launch(
             objective = config.search.objective
             with Display(config.search.trials, console, objective=objective) as display:
                 fleet = Fleet(config, planned, directory / JOURNAL_NAME, store, logs)
-                return directory, _watch(fleet, display, console, asked)
+                status = _watch(fleet, display, console, asked)
+        # Ray has ended, and with it the only writer of the journal.
+        write_importances(directory / JOURNAL_NAME, store)
+    return directory, status
 
 
 def _make(config: SweepConfig) -> Path:

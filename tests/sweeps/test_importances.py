@@ -1,5 +1,7 @@
 import logging
 import math
+import subprocess
+import sys
 
 import optuna
 import pandas as pd
@@ -106,3 +108,17 @@ def test_a_sweep_does_not_fail_for_its_importances(tmp_path, caplog):
     (tmp_path / "other.journal").write_text("no journal\n")
     write_importances(tmp_path / "other.journal", Store(tmp_path))
     assert len(caplog.records) == 2
+
+
+@pytest.mark.slow  # a whole run, of enough trials to tell something: Ray takes its seconds
+def test_a_run_ends_by_writing_them(tmp_path):
+    settings = ["train.steps=20", "train.eval_every=20", "train.eval_images=100", "train.seeds=1"]
+    settings += ["search.pruner=none", f"search.trials={LEAST_TRIALS + 2}"]
+    options = [part for setting in settings for part in ("--set", setting)]
+    command = [sys.executable, "-m", "sweeps", "run", "--name", "small", *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_parquet(tmp_path / "runs" / "small" / "importances")
+    assert {"lr_g", "lr_d", "loss"} <= set(rows["hyperparameter"])
+    assert rows["importance"].sum() == pytest.approx(1)
+    assert set(rows["trials"]) == {LEAST_TRIALS + 2}
