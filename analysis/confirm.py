@@ -54,6 +54,7 @@ class Finding(StrEnum):
 def confirmed(
     original: Sweep,
     again: Sweep,
+    verdicts: pd.DataFrame | None = None,
     *,
     confidence: float = 0.95,
     resamples: int = 2000,
@@ -70,6 +71,7 @@ def confirmed(
     Args:
         original: from `analysis.load`.
         again: of the sweep that confirms it, also while it runs.
+        verdicts: on `again`, from `analysis.verdict.judge`; judged here if None.
         confidence: of all intervals.
         resamples: of the bootstrap.
         seed: of its draws.
@@ -91,7 +93,7 @@ def confirmed(
     if numbers is None:
         raise ValueError(f"again: {again.path} confirms no sweep")
     _check_fresh(original, again)
-    verdicts = judge(again)
+    verdicts = judge(again) if verdicts is None else verdicts
     seeds = by_trial(again, verdicts, confidence=confidence, resamples=resamples, seed=seed)
     rows = _said(original, numbers)
     _check_same(rows, again)

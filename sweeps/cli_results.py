@@ -250,12 +250,14 @@ def show_standing(config: SweepConfig, directory: Path) -> None:
         failures=failure_rate(verdicts),
         leaders=leaders,
         real=None if real.empty else float(real.iloc[0]),
-        confirmed=_confirmed(config, directory, sweep),
+        confirmed=_confirmed(config, directory, sweep, verdicts),
     )
     show(standing, out_console())
 
 
-def _confirmed(config: SweepConfig, directory: Path, again: Any) -> pd.DataFrame | None:
+def _confirmed(
+    config: SweepConfig, directory: Path, again: Any, verdicts: pd.DataFrame
+) -> pd.DataFrame | None:
     """What came of a sweep that confirms another, if that is still beside it."""
     from analysis.confirm import confirmed
     from analysis.load import load
@@ -264,6 +266,6 @@ def _confirmed(config: SweepConfig, directory: Path, again: Any) -> pd.DataFrame
     if confirms is None:
         return None
     try:
-        return confirmed(load(directory.parent / confirms.sweep), again)
+        return confirmed(load(directory.parent / confirms.sweep), again, verdicts)
     except FileNotFoundError:
         return None

@@ -2,13 +2,16 @@
 
 import functools
 import shutil
+from datetime import UTC, datetime
 
 import pytest
 import torch
 
+from analysis.schema import TRIALS
+from sweeps.cli import main
 from sweeps.config_file import load_config, to_toml
 from sweeps.space import Space
-from sweeps.store import Store
+from sweeps.store import Store, TableName
 from sweeps.study import StudyOwner
 from sweeps.worker import Worker
 
@@ -66,3 +69,33 @@ def small_sweep(tmp_path_factory):
 def own_sweep(small_sweep, tmp_path):
     """A copy of it that may be changed."""
     return shutil.copytree(small_sweep, tmp_path / "small")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Runs a command in this process, in an empty directory: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def begun_sweep(tmp_path):
+    """Writes sweeps of two trials, one of which has ended: (name) -> directory under runs."""
+
+    def write(name="digits", *changes):
+        config = load_config(None, ["search.trials=2", "train.seeds=1", *changes])
+        store = Store(tmp_path / "runs" / name)
+        store.write_config(to_toml(config.model_copy(update={"name": name})))
+        known = {"sweep": name, "trial": 0, "seed": 0, "attempt": 0, "status": "complete"}
+        measured = {"steps": 2000, "trial_objective": 1.5, "lr_g": 1e-3, "loss": "hinge"}
+        row = dict.fromkeys(TRIALS.names) | known | measured | {"ended_at": datetime.now(UTC)}
+        store.write(TableName.TRIALS, [row], "w0-0")
+        return tmp_path / "runs" / name
+
+    return write

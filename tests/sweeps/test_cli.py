@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import re
 import subprocess
 import sys
 import time
-import tomllib
-from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from analysis.schema import TRIALS
-from sweeps.cli import main
-from sweeps.config_file import PRESETS, load_config, preset_text, to_toml
-from sweeps.store import Store, TableName
-
 HOME = Path(__file__).resolve().parents[2]
-CPU = ["--set", "resources.device=cpu"]
 
 
 def gansweep(directory, *arguments):
@@ -114,24 +104,12 @@ sys.exit(f"imported {{heavy}}" if heavy else code)
 # --- in this process
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Runs a command in an empty directory: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        code = main(arguments)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+SWEEP = ["init", "run", "resume", "confirm"]
+RESULTS = ["status", "report", "export", "sample", "replay"]
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
-@pytest.mark.parametrize(
-    "command",
-    [[], *([name] for name in ("run", "init", "resume", "status", "export", "sample", "replay"))],
-)
+@pytest.mark.parametrize("command", [[], *([name] for name in SWEEP + RESULTS)])
 def test_every_command_explains_itself_by_example(option, command, run):
     code, out, _ = run(*command, option)
     assert code == 0
@@ -141,6 +119,12 @@ def test_every_command_explains_itself_by_example(option, command, run):
     assert len(examples) > 1  # each on a line of its own
     assert "\b" not in out
     assert "\\b" not in out
+
+
+def test_the_help_lists_the_commands_in_their_order_under_headings(run):
+    words = [line.split()[0] for line in run("--help")[1].splitlines() if line.strip()]
+    begin = words.index("Sweep:")
+    assert words[begin:] == ["Sweep:", *SWEEP, "Results:", *RESULTS]
 
 
 def test_no_arguments_show_the_help(run):
@@ -167,9 +151,13 @@ def test_the_version_is_that_of_the_distribution(run):
         (["run", "--name", "../x"], '--name: name = "../x": must be'),
         (["run", "--storage", "s3://b/p"], '--storage: storage = "s3://b/p": must be a directory'),
         (["run", "--set", "train.steps"], '--set = "train.steps": must be KEY=VALUE'),
+        (["run", "--set", "storage="], '--set: storage = "": must be a directory'),
         (["run", "--set", "train.steps=1.5"], "--set: train.steps = 1.5: must be a whole number"),
         (["resume"], "Missing argument 'SWEEP'"),
         (["resume", "none"], 'SWEEP = "none": there is no such sweep; runs holds none'),
+        (["confirm", "none"], 'SWEEP = "none": there is no such sweep'),
+        (["report", "none"], 'SWEEP = "none": there is no such sweep'),
+        (["report", "none", "--every", "0"], "Invalid value for '--every'"),
         (["status"], '--storage = "runs": holds no sweep'),
         (["status", "none"], 'SWEEP = "none": there is no such sweep'),
         (["init", "--preset", "imagenet"], 'preset = "imagenet": must be one of digits, mnist'),
@@ -182,102 +170,3 @@ def test_a_wrong_argument_is_refused_in_one_line(arguments, message, run, tmp_pa
     assert message in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_dry_run_prints_a_config_and_the_plan_and_writes_nothing(run, tmp_path):
-    code, out, err = run("run", "--dry-run", *CPU, "--trials", "8", "--name", "mine")
-    assert (code, err) == (0, "")
-    assert "#   trials in flight   2 of 8" in out
-    assert list(tmp_path.iterdir()) == []
-    path = write(tmp_path, out)
-    expected = load_config(None, CPU[1:], options={"search.trials": 8, "name": "mine"})
-    assert load_config(path) == expected
-
-
-def test_a_dry_run_shows_the_name_that_the_sweep_would_get(run, tmp_path):
-    (tmp_path / "runs" / "digits").mkdir(parents=True)
-    _, out, _ = run("run", "--dry-run", *CPU)
-    assert tomllib.loads(out)["name"] == "digits-2"
-
-
-def test_a_name_that_exists_is_refused_with_the_way_to_resume(run, tmp_path):
-    (tmp_path / "runs" / "mine").mkdir(parents=True)
-    code, _, err = run("run", "--name", "mine")
-    assert code == 2
-    assert f"gansweep resume {tmp_path}/runs/mine" in err
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_init_writes_the_commented_preset(preset, run, tmp_path):
-    code, out, _ = run("init", "mine.toml", "--preset", preset)
-    assert code == 0
-    assert "gansweep run mine.toml" in out
-    assert (tmp_path / "mine.toml").read_text() == preset_text(preset)
-
-
-def test_init_replaces_a_file_only_by_force(run, tmp_path):
-    write(tmp_path, "mine")
-    code, _, err = run("init")
-    assert code == 2
-    assert 'PATH = "sweep.toml": is there already: take another path, or --force' in err
-    assert (tmp_path / "sweep.toml").read_text() == "mine"
-    assert run("init", "--force")[0] == 0
-    assert (tmp_path / "sweep.toml").read_text() == preset_text("digits")
-    assert run("init", ".", "--force")[0] == 2
-
-
-def sweep(storage, name="digits"):
-    """A sweep of two trials, one of which has ended."""
-    config = load_config(None, ["search.trials=2", "train.seeds=1"])
-    store = Store(storage / name)
-    store.write_config(to_toml(config.model_copy(update={"name": name})))
-    known = {"sweep": name, "trial": 0, "seed": 0, "attempt": 0, "status": "complete"}
-    measured = {"steps": 2000, "trial_objective": 1.5, "lr_g": 1e-3, "loss": "hinge"}
-    row = dict.fromkeys(TRIALS.names) | known | measured | {"ended_at": datetime.now(UTC)}
-    store.write(TableName.TRIALS, [row], "w0-0")
-    return storage / name
-
-
-def test_status_shows_one_sweep_or_all(run, tmp_path):
-    sweep(tmp_path / "runs")
-    sweep(tmp_path / "runs", "other")
-    code, out, _ = run("status", "digits")
-    assert code == 0
-    assert "digits: 1 of 2 trials ended" in out
-    assert re.search(r"^ +0 +1\.5 +0\.001 .* hinge ", out, flags=re.MULTILINE)
-    assert run("status", str(tmp_path / "runs" / "digits"))[1] == out
-    assert "other: 1 of 2 trials ended" in run("status")[1]
-
-
-def test_a_sweep_cannot_be_resumed_with_fewer_trials(run, tmp_path):
-    sweep(tmp_path / "runs")
-    code, _, err = run("resume", "digits", "--trials", "1")
-    assert code == 2
-    assert "--trials: search.trials = 1: must be >= 2, which the sweep has already" in err
-
-
-def test_a_damaged_config_of_a_sweep_is_refused(run, tmp_path):
-    (sweep(tmp_path / "runs") / "sweep.toml").write_text("[train")
-    assert run("status", "digits")[0] == 2
-    assert "is no TOML" in run("resume", "digits")[2]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (["model.architecture=nope:factory"], "cannot be imported"),
-        (["model.architecture=sn_resnet"], "makes square images of 32 pixels"),
-        (["model.discriminator_widths=[]", "space.d_norm=layer"], "no hidden layers"),
-        (
-            ["model.conditional=true", "data.dataset=npz", "data.root=points.npy"],
-            "needs a dataset with labels",
-        ),
-    ],
-)
-def test_a_dry_run_checks_the_architecture_too(run, tmp_path, changes, message):
-    np.save(tmp_path / "points.npy", np.zeros((40, 3)))
-    options = [part for change in changes for part in ("--set", change)]
-    code, _, err = run("run", "--dry-run", *options)
-    assert code == 2
-    assert message in err
-    assert len(err.splitlines()) == 1
