@@ -22,6 +22,7 @@ class Critic:
         runs: (normalisation, rows of the stack), contiguous and in order.
         labels: int64 [rows of the stack, batch] of conditional networks, else None.
         requires_grad: whether to differentiate by the parameters.
+        twice: whether gradients of gradients will be taken.
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class Critic:
         labels: Tensor | None,
         *,
         requires_grad: bool = True,
+        twice: bool = False,
     ) -> None:
-        self._stack, self._labels = stack, labels
+        self._stack, self._labels, self._twice = stack, labels, twice
         self._runs = [
             (norm, rows, stack.leaves(norm.value, rows, requires_grad=requires_grad))
             for norm, rows in runs
@@ -89,4 +91,4 @@ class Critic:
             labels = self._labels[rows]
             inputs.append(labels.repeat(1, x.shape[1] // labels.shape[1]))
         buffers = self._stack.buffers(norm.value, rows)
-        return self._stack.forward(norm.value, leaves, buffers, *inputs)
+        return self._stack.forward(norm.value, leaves, buffers, *inputs, twice=self._twice)

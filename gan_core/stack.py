@@ -18,6 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from gan_core import dense
+from gan_core.dense import Dense
+
 __all__ = ["Stack", "corner"]
 
 _ALIGNMENT = 16  # elements: 64 bytes of float32
@@ -32,6 +35,8 @@ class _Kind:
     """Offset in a row and shape of each parameter."""
     buffers: dict[str, Tensor]
     """[slots, *shape] of each buffer."""
+    dense: Dense | None
+    """The module's layers, where it has no others than fully connected ones."""
 
 
 class Stack:
@@ -84,7 +89,7 @@ class Stack:
             name: torch.zeros(slots, *b.shape, dtype=self._buffer_type(b), device=self._device)
             for name, b in template.named_buffers()
         }
-        self._kinds[kind] = _Kind(template.to("meta"), places, buffers)
+        self._kinds[kind] = _Kind(template.to("meta"), places, buffers, dense.plan(template))
 
     @property
     def _device(self) -> torch.device:
@@ -116,6 +121,7 @@ class Stack:
         buffers: Mapping[str, Tensor],
         *inputs: Tensor,
         training: bool = True,
+        twice: bool = False,
     ) -> Tensor:
         """Every member's module on its own inputs.
 
@@ -125,11 +131,14 @@ class Stack:
             buffers: likewise.
             inputs: [members, batch, ...] each.
             training: whether layers that tell training from evaluation are to train.
+            twice: whether gradients of gradients will be taken; a slower way.
 
         Returns:
             [members, batch, ...].
         """
-        module = self._kinds[kind].module
+        module, layers = self._kinds[kind].module, self._kinds[kind].dense
+        if self.fused and layers is not None and not twice:
+            return dense.run(layers, tensors, *inputs)
         if module.training is not training:
             module.train(training)
 

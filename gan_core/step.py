@@ -130,7 +130,7 @@ def _penalty(
     A D with leaves of its own: through slices of the others', every member would pay.
     """
     ((norm, _),) = draws.round.norms_of(part)
-    critic = Critic(cohort.D, ((norm, part),), draws.labels)
+    critic = Critic(cohort.D, ((norm, part),), draws.labels, twice=True)
     real, fake = real[part], fake[part]
     match kind:
         case Penalty.WGAN_GP:

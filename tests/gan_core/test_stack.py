@@ -305,7 +305,7 @@ def test_one_by_one_and_fused_agree_in_values_gradients_and_second_derivatives(k
             stack.admit(kind, row, judge(kind, seed=row))
         leaves = stack.leaves(kind, rows, requires_grad=True)
         inputs = x.clone().requires_grad_()
-        logits = stack.forward(kind, leaves, stack.buffers(kind, rows), inputs)
+        logits = stack.forward(kind, leaves, stack.buffers(kind, rows), inputs, twice=True)
         (slope,) = torch.autograd.grad(logits.square().sum(), inputs, create_graph=True)
         total = logits.sum() + slope.square().sum()
         gradients = torch.autograd.grad(total, list(leaves.values()), materialize_grads=True)

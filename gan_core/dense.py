@@ -1,0 +1,218 @@
+"""Plain fully connected networks of all members at once, as batched products.
+
+What `torch.func.vmap` makes of such a network passes over every activation more often than it
+must. Here a layer is one product with its bias, and one activation in place; the backward pass is
+written out. It can be differentiated once; penalties on gradients need the networks themselves.
+
+On a CPU of AMD with AVX-512, torch's float32 products (MKL) use half of each register and oneDNN's
+use all of it. torch reaches those by a setting that allows to round factors to bfloat16, which
+oneDNN makes use of only on CPUs with AMX: here a product is tried out, and the setting is used only
+where nothing is rounded.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
+
+__all__ = ["Dense", "plan", "run"]
+
+_SMALLEST = 16**3  # torch's mkldnn_gemm_min_size: products up to it never go to oneDNN
+_FLOAT32_ERROR = 1e-6  # relative, of sums of 64 products; rounding to bfloat16 makes 1e-3
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """An affine map and what follows it."""
+
+    name: str
+    """Of the layer, in the names of its parameters."""
+    activation: nn.Module | None
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Layers one after the other, of flat samples."""
+
+    layers: tuple[_Layer, ...]
+    ends: tuple[int, ...]
+    """Shape of one sample's output; () for a number."""
+
+
+def plan(module: nn.Module) -> Dense | None:
+    """The layers of a network that is nothing but fully connected; None of any other."""
+    parts = _parts(module)
+    if parts is None:
+        return None
+    layers: list[_Layer] = []
+    ends: tuple[int, ...] = ()
+    for name, part in parts:
+        match part:
+            case nn.Flatten():
+                pass
+            case nn.Unflatten():
+                ends = tuple(part.unflattened_size)
+            case nn.LeakyReLU() | nn.ReLU() | nn.Tanh() if layers and not layers[-1].activation:
+                layers[-1] = _Layer(layers[-1].name, part)
+            case nn.Linear() if type(part) is nn.Linear and part.bias is not None:
+                layers.append(_Layer(name, None))
+            case _:
+                return None
+    return Dense(tuple(layers), ends)
+
+
+def _parts(module: nn.Module) -> list[tuple[str, nn.Module]] | None:
+    if type(module) is MlpGenerator and module.input.embedding is None:
+        return [(f"layers.{name}", part) for name, part in module.layers.named_children()]
+    if type(module) is MlpDiscriminator and module.head.embedding is None:
+        parts = [(f"layers.{name}", part) for name, part in module.layers.named_children()]
+        return [*parts, ("head.linear", module.head.linear)]
+    return None
+
+
+def run(dense: Dense, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    """Every member's network on its own samples.
+
+    Args:
+        dense: the layers.
+        tensors: [members, *shape] of each parameter, by the module's names.
+        x: [members, batch, ...].
+
+    Returns:
+        [members, batch, *ends]; can be differentiated once.
+    """
+    parameters = [
+        tensors[f"{layer.name}.{part}"] for layer in dense.layers for part in ("weight", "bias")
+    ]
+    made = _Run.apply(dense.layers, x.flatten(2), *parameters)
+    return made.view(*made.shape[:2], *dense.ends)
+
+
+class _Run(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, layers: Sequence[_Layer], x: Tensor, *parameters: Tensor) -> Tensor:
+        ctx.layers = layers
+        h, kept = x, [x]
+        for layer, weight, bias in zip(layers, parameters[::2], parameters[1::2], strict=True):
+            # oneDNN would copy it at each use.
+            own = weight.contiguous() if _is_wide(h, weight.mT) else weight
+            h = _product(h, own.mT, bias)
+            _activate_(layer.activation, h)
+            kept += [own, h]
+        ctx.save_for_backward(*kept)
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("a gradient of a gradient: call Stack.forward with twice=True")
+        kept = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[2:]
+        gradients: list[Tensor | None] = []
+        for i in reversed(range(len(ctx.layers))):
+            x, weight, y = kept[2 * i : 2 * i + 3]
+            is_own = i + 1 < len(ctx.layers)
+            gradient = _through(ctx.layers[i].activation, gradient, y, in_place=is_own)
+            gradients.append(gradient.sum(dim=1) if wanted[2 * i + 1] else None)
+            gradients.append(_product(gradient.mT, x) if wanted[2 * i] else None)
+            if i or ctx.needs_input_grad[1]:
+                gradient = _back(gradient, weight)
+        of_x = gradient if ctx.needs_input_grad[1] else None
+        return None, of_x, *reversed(gradients)
+
+
+def _activate_(activation: nn.Module | None, h: Tensor) -> None:
+    match activation:
+        case nn.LeakyReLU():
+            torch.nn.functional.leaky_relu_(h, activation.negative_slope)
+        case nn.ReLU():
+            h.relu_()
+        case nn.Tanh():
+            h.tanh_()
+
+
+def _through(
+    activation: nn.Module | None, gradient: Tensor, y: Tensor, *, in_place: bool
+) -> Tensor:
+    """The gradient before an activation, from that after it and from what the activation made."""
+    out = {"grad_input": gradient} if in_place else {}
+    match activation:
+        case nn.LeakyReLU():
+            slope = activation.negative_slope
+            return torch.ops.aten.leaky_relu_backward(gradient, y, slope, True, **out)
+        case nn.ReLU():
+            return torch.ops.aten.threshold_backward(gradient, y, 0, **out)
+        case nn.Tanh():
+            return torch.ops.aten.tanh_backward(gradient, y, **out)
+        case _:
+            return gradient
+
+
+def _back(gradient: Tensor, weight: Tensor) -> Tensor:
+    """The gradient before an affine map."""
+    if weight.shape[1] == 1:
+        return gradient * weight  # a product over one number is slow as a matrix product
+    return _product(gradient, weight)
+
+
+def _product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """[members, rows, inner] times [members, inner, columns], and [members, columns]."""
+    if not _is_wide(a, b):
+        return _plain_product(a, b, bias)
+    settings = _settings()
+    before = settings.fp32_precision
+    settings.fp32_precision = "bf16"
+    try:
+        return _plain_product(a, b, bias)
+    finally:
+        settings.fp32_precision = before
+
+
+def _plain_product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.bmm(a, b) if bias is None else torch.baddbmm(bias[:, None], a, b)
+
+
+def _is_wide(a: Tensor, b: Tensor) -> bool:
+    """Whether to hand a product to oneDNN.
+
+    torch decides by the size of all members' products together, and both libraries round alike
+    whatever the number of members: by the size of one, a member's do not depend on it.
+    """
+    if a.dtype != torch.float32 or a.is_cuda or not _full_registers():
+        return False
+    return a.shape[1] * a.shape[2] * b.shape[2] > _SMALLEST
+
+
+@functools.cache
+def _full_registers() -> bool:
+    """Whether this CPU wants oneDNN's products, and they are products of float32."""
+    settings = _settings()
+    if not hasattr(settings, "fp32_precision") or not torch.backends.mkldnn.is_available():
+        return False
+    cpu = Path("/proc/cpuinfo")
+    is_amd = cpu.exists() and "AuthenticAMD" in cpu.read_text()
+    return is_amd and torch.backends.cpu.get_cpu_capability() == "AVX512" and _is_exact(settings)
+
+
+def _settings() -> Any:
+    return getattr(torch.backends.mkldnn, "matmul", None)  # since torch 2.9
+
+
+def _is_exact(settings: Any) -> bool:
+    ramp = torch.arange(4 * 64 * 64, dtype=torch.float64).view(4, 64, 64)
+    a, b = (0.37 * ramp).sin(), (0.73 * ramp).cos()
+    before = settings.fp32_precision
+    settings.fp32_precision = "bf16"
+    try:
+        made = torch.bmm(a.float(), b.float()).double()
+    finally:
+        settings.fp32_precision = before
+    return bool((made - a @ b).abs().max() < _FLOAT32_ERROR * 64)

@@ -1,0 +1,145 @@
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, vmap
+
+from gan_core import dense
+from gan_core.config import Activation, Normalisation
+from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
+
+MEMBERS, BATCH, LATENT = 3, 8, 5
+
+
+def stacked(module, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(7)
+    return {
+        name: torch.randn(MEMBERS, *p.shape, generator=generator, dtype=dtype).requires_grad_()
+        for name, p in module.named_parameters()
+    }
+
+
+def samples(*shape, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(8)
+    return torch.randn(MEMBERS, BATCH, *shape, generator=generator, dtype=dtype).requires_grad_()
+
+
+def vmapped(module, tensors, x):
+    return vmap(lambda own, batch: functional_call(module, own, (batch,)))(tensors, x)
+
+
+PLAYERS = {
+    "images": lambda a: (MlpGenerator(LATENT, (9, 4), (2, 3, 3), activation=a), (LATENT,)),
+    "points": lambda a: (MlpGenerator(LATENT, (9,), (2,), activation=a), (LATENT,)),
+    "no hidden": lambda a: (MlpGenerator(LATENT, (), (2, 2, 2), activation=a), (LATENT,)),
+    "judge": lambda a: (MlpDiscriminator((7, 4), (1, 3, 3), activation=a), (1, 3, 3)),
+    "linear judge": lambda a: (MlpDiscriminator((), (1, 3, 3), activation=a), (1, 3, 3)),
+    "judge of points": lambda a: (MlpDiscriminator((6,), (2,), activation=a), (2,)),
+}
+
+
+@pytest.mark.parametrize("activation", list(Activation))
+@pytest.mark.parametrize("player", list(PLAYERS))
+def test_values_and_gradients_are_those_of_the_modules(player, activation):
+    module, shape = PLAYERS[player](activation)
+    layers = dense.plan(module)
+    tensors, x = stacked(module), samples(*shape)
+    made, expected = dense.run(layers, tensors, x), vmapped(module, tensors, x)
+    assert made.shape == expected.shape
+    wanted = [*tensors.values(), x]
+    weight = expected.detach().cos()
+    gradients = (torch.autograd.grad((y * weight).sum(), wanted) for y in (made, expected))
+    for a, b in zip((made, *next(gradients)), (expected, *next(gradients)), strict=True):
+        # Rounding of sums of a few dozen products, in float64.
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
+
+
+def test_only_the_gradients_that_are_wanted_are_taken():
+    module = MlpDiscriminator((7, 4), (1, 3, 3))
+    layers, tensors, x = dense.plan(module), stacked(module), samples(1, 3, 3)
+    fixed = {name: t.detach() for name, t in tensors.items()}
+    expected = torch.autograd.grad(vmapped(module, tensors, x).sum(), [x, *tensors.values()])
+    (of_x,) = torch.autograd.grad(dense.run(layers, fixed, x).sum(), x)
+    torch.testing.assert_close(of_x, expected[0], rtol=1e-11, atol=1e-11)
+    made = dense.run(layers, tensors, x.detach())
+    gradients = torch.autograd.grad(made.sum(), list(tensors.values()))
+    for a, b in zip(gradients, expected[1:], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
+
+
+def test_what_comes_in_is_left_as_it_was():
+    module = MlpGenerator(LATENT, (9,), (1, 2, 2))
+    tensors, x = stacked(module), samples(LATENT)
+    made = dense.run(dense.plan(module), tensors, x)
+    slope = torch.ones_like(made)
+    kept = [t.detach().clone() for t in (x, *tensors.values(), slope, made)]
+    torch.autograd.grad(made, list(tensors.values()), slope)
+    for now, before in zip((x, *tensors.values(), slope, made), kept, strict=True):
+        assert torch.equal(now, before)
+
+
+def test_a_second_derivative_is_refused_and_not_wrong():
+    module = MlpDiscriminator((7,), (1, 3, 3))
+    tensors, x = stacked(module), samples(1, 3, 3)
+    made = dense.run(dense.plan(module), tensors, x)
+    with pytest.raises(RuntimeError, match="twice=True"):
+        torch.autograd.grad(made.sum(), x, create_graph=True)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        MlpGenerator(LATENT, (4,), (1, 2, 2), batch_norm=True),
+        MlpGenerator(LATENT, (4, 4), (1, 2, 2), batch_norm=True),
+        MlpGenerator(LATENT, (4,), (1, 2, 2), classes=3),
+        MlpDiscriminator((4,), (1, 2, 2), classes=3),
+        *(MlpDiscriminator((4,), (1, 2, 2), norm=n) for n in list(Normalisation)[1:]),
+        nn.Sequential(nn.Linear(2, 2), nn.Dropout()),
+    ],
+)
+def test_networks_with_anything_else_in_them_are_not_taken_for_plain_ones(module):
+    has_more = any(type(m).__name__ not in PLAIN for m in module.modules())
+    assert (dense.plan(module) is None) is has_more
+
+
+PLAIN = {"MlpGenerator", "LatentInput", "Sequential", "Linear", "LeakyReLU", "Tanh", "Unflatten"}
+
+
+def test_products_of_float32_are_not_rounded_further():
+    # 128 terms near 1: float32 gives 1e-6, factors of bfloat16 would give 1e-2.
+    module = MlpDiscriminator((), (1, 8, 16))
+    tensors, x = stacked(module, torch.float32), samples(1, 8, 16, dtype=torch.float32)
+    wide = {name: t.detach().double() for name, t in tensors.items()}
+    made = dense.run(dense.plan(module), tensors, x)
+    expected = vmapped(module, wide, x.detach().double())
+    assert (made.double() - expected).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("width", [1, 2, 8, 24, 128])
+def test_a_members_numbers_do_not_depend_on_how_many_others_there_are(width):
+    module, generator = MlpDiscriminator((width, 8), (width,)), torch.Generator().manual_seed(9)
+    tensors = {
+        n: torch.randn(8, *p.shape, generator=generator) for n, p in module.named_parameters()
+    }
+    x = torch.randn(8, 32, width, generator=generator)
+
+    def numbers(members):
+        own = {n: t[:members].clone().requires_grad_() for n, t in tensors.items()}
+        made = dense.run(dense.plan(module), own, x[:members])
+        return [made, *torch.autograd.grad(made.square().sum(), list(own.values()))]
+
+    whole = numbers(8)
+    for members in (2, 3, 5):
+        for a, b in zip(numbers(members), whole, strict=True):
+            assert torch.equal(a, b[:members])
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.mkldnn, "matmul"), reason="before torch 2.9")
+def test_torchs_settings_are_as_they_were_afterwards():
+    settings = torch.backends.mkldnn.matmul
+    before = settings.fp32_precision
+    module = MlpDiscriminator((7,), (1, 3, 3))
+    x = samples(1, 3, 3, dtype=torch.float32)
+    dense.run(dense.plan(module), stacked(module, torch.float32), x).sum().backward()
+    with pytest.raises(RuntimeError):
+        dense.run(dense.plan(module), stacked(module, torch.float32), x[..., :2])
+    assert settings.fp32_precision == before
