@@ -48,13 +48,13 @@ _MIX_2 = _signed(0x94D049BB133111EB)
 
 def _shift_right(x: Tensor, bits: int) -> Tensor:
     """Logical shift: torch's own keeps the sign."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
+    return (x >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def _mix(x: Tensor) -> Tensor:
-    x = (x ^ _shift_right(x, 30)) * _MIX_1
-    x = (x ^ _shift_right(x, 27)) * _MIX_2
-    return x ^ _shift_right(x, 31)
+    x = (x ^ _shift_right(x, 30)).mul_(_MIX_1)
+    x.bitwise_xor_(_shift_right(x, 27)).mul_(_MIX_2)
+    return x.bitwise_xor_(_shift_right(x, 31))
 
 
 def splitmix64(key: Tensor, counter: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ def uniforms(key: Tensor, rows: int, columns: int, dtype: torch.dtype) -> Tensor
         [members, rows, columns].
     """
     digits = 53 if dtype == torch.float64 else 24
-    values = _shift_right(_bits(key, rows, columns), 64 - digits).to(dtype) * 2.0**-digits
+    values = _shift_right(_bits(key, rows, columns), 64 - digits).to(dtype).mul_(2.0**-digits)
     return values[:, : rows * columns].view(-1, rows, columns)
 
 
@@ -133,9 +133,9 @@ def normals(key: Tensor, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
     """
     pairs = (columns + 1) // 2
     bits = _bits(key, rows, pairs)
-    radius = (_shift_right(bits, 32) + 1).to(dtype).mul_(2.0**-32).log_().mul_(-2).sqrt_()
-    angle = (bits & 0xFFFFFFFF).to(dtype).mul_(2.0**-32 * 2 * torch.pi)
-    both = torch.stack((radius * angle.cos(), radius * angle.sin()), dim=-1)
+    radius = _shift_right(bits, 32).add_(1).to(dtype).mul_(2.0**-32).log_().mul_(-2).sqrt_()
+    angle = bits.bitwise_and_(0xFFFFFFFF).to(dtype).mul_(2.0**-32 * 2 * torch.pi)
+    both = torch.stack((angle.cos().mul_(radius), angle.sin().mul_(radius)), dim=-1)
     return both.flatten(1)[:, : rows * pairs * 2].view(-1, rows, pairs * 2)[..., :columns]
 
 
@@ -159,9 +159,9 @@ def latents(
         case Noise.NORMAL:
             z = normals(key, rows, columns, dtype)
         case Noise.UNIFORM:
-            z = uniforms(key, rows, columns, dtype) * 2 - 1
+            z = uniforms(key, rows, columns, dtype).mul_(2).sub_(1)
     beyond = torch.arange(columns, device=key.device) >= lengths[:, None]
-    return z.masked_fill(beyond[:, None, :], 0)
+    return z.masked_fill_(beyond[:, None, :], 0)
 
 
 def batch_indices(key: Tensor, rows: int, population: int) -> Tensor:
@@ -177,4 +177,4 @@ def batch_indices(key: Tensor, rows: int, population: int) -> Tensor:
         int64 [members, rows], in [0, population).
     """
     bits = _bits(key, rows, 1)[:, :rows]
-    return (_shift_right(bits, 32) * population) >> 32
+    return _shift_right(bits, 32).mul_(population).bitwise_right_shift_(32)
