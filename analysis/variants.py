@@ -66,9 +66,10 @@ def by_variant(
         failures, failure_rate, failure_low, failure_high: of the judged, with the Wilson
             interval, which takes the seeds of a trial for independent.
         iqm, iqm_low, iqm_high: interquartile mean of the members' objectives with its bootstrap
-            interval under other seeds for the same trials (`stratified_bootstrap`). A diverged
-            member counts as untrained, a pruned one as what it was when it was ended, so that
-            it says how good the variant is to search, not how good its best trials are.
+            interval under other seeds of the same trials (`stratified_bootstrap`); other trials
+            would vary more, as the interval of `improvement` does. A diverged member counts as
+            untrained, a pruned one as what it was when it was ended: it is how good the variant
+            is to search, not how good its best trials are.
         best: objective of its best complete trial; NaN without one.
     """
     trials = sweep.trials
@@ -114,12 +115,14 @@ def improvement(
         sweep: from `analysis.load`.
         by: a hyperparameter, or another column of trials.
         confidence: of the intervals.
-        resamples: of the bootstrap, stratified by trial.
+        resamples: of the bootstrap, which draws as many trials of each variant as it has, all
+            seeds of each together: whether one is better than the other depends most on which
+            trials there happen to be.
         seed: of its draws.
 
     Returns:
         One row per ordered pair of variants: `a`, `b`, `probability`, `low`, `high`. The interval
-        is NaN where one has a single member.
+        is NaN where one has a single trial.
     """
     groups, costs = variants(sweep.trials, by), _sign(sweep) * member_scores(sweep)
     known = costs.notna()
@@ -132,16 +135,20 @@ def improvement(
     else:
         statistic = _pair_probabilities(values, codes, pairs)
         found = statistic(np.ones((1, len(values)), dtype=np.int64))[0]
+        keys = [*(sweep.trials.loc[known, key] for key in TRIAL), codes]
+        units = costs.groupby(keys, dropna=False)
+        unit, variant = units.ngroup().to_numpy(), units.mean().index.get_level_values(-1)
         low, high = bootstrap(
-            statistic,
-            values,
-            _trial_codes(sweep.trials[known]),
-            pools=codes,
+            lambda counts: statistic(counts[:, unit]),
+            units.mean().to_numpy(),
+            variant,
+            pools=variant,
             confidence=confidence,
             resamples=resamples,
             seed=seed,
         )
-        lone = np.array([min((codes == a).sum(), (codes == b).sum()) < 2 for a, b in pairs])
+        trials = np.bincount(variant, minlength=len(names))
+        lone = np.array([min(trials[a], trials[b]) < 2 for a, b in pairs])
         low, high = np.where(lone, np.nan, low), np.where(lone, np.nan, high)
         ends = zip(pairs, found, low, high, strict=True)
         rows = [(names[a], names[b], *three) for (a, b), *three in ends]
@@ -237,12 +244,13 @@ def _pair_probabilities(
         sums = {code: np.cumsum(part, axis=1) for code, part in padded.items()}
         result = np.full((len(counts), len(pairs)), np.nan)
         for column, (a, b) in enumerate(pairs):
-            size = len(members[a]) * len(members[b])
-            if size:
-                below, upto = ends[a, b]
-                lost = np.take(sums[b], below, axis=1)
-                lost += lost if upto is below else np.take(sums[b], upto, axis=1)
-                result[:, column] = 1 - np.einsum("ij,ij->i", drawn[a], lost) / (2 * size)
+            below, upto = ends[a, b]
+            if not len(members[a]) or not len(members[b]):
+                continue
+            lost = np.take(sums[b], below, axis=1)
+            lost += lost if upto is below else np.take(sums[b], upto, axis=1)
+            size = sums[a][:, -1] * sums[b][:, -1]
+            result[:, column] = 1 - np.einsum("ij,ij->i", drawn[a], lost) / (2 * size)
         return result
 
     return statistic

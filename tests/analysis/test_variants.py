@@ -132,19 +132,26 @@ def test_the_probability_is_that_over_all_pairs(sweep_of):
     assert (both["low_x"] + both["high_y"]).tolist() == pytest.approx([1] * 6)
 
 
-def test_its_interval_is_that_of_every_possible_draw(sweep_of):
-    a, b = [1.0, 4.0], [2.0, 3.0, 4.0]
+def test_its_interval_is_that_of_every_possible_draw_of_trials(sweep_of):
+    a, b = [[1.0, 5.0], [4.0]], [[2.0, 3.0], [3.5, 6.0], [4.0, 4.0]]
     exact = np.sort(
         [
-            pairs_won(x, y)
+            pairs_won(np.concatenate(x), np.concatenate(y))
             for x in itertools.product(a, repeat=2)
             for y in itertools.product(b, repeat=3)
         ]
     )
-    sweep = sweep_of([*members("a", a), *members("b", b, first=1)])
-    row = improvement(sweep, confidence=0.6, resamples=20_000).iloc[0]
-    assert row["low"] == pytest.approx(np.quantile(exact, 0.2, method="inverted_cdf"))
-    assert row["high"] == pytest.approx(np.quantile(exact, 0.8, method="inverted_cdf"))
+    sweep = sweep_of([*members("a", *a), *members("b", *b, first=2)])
+    for confidence in (0.6, 0.8):
+        row = improvement(sweep, confidence=confidence, resamples=20_000).iloc[0]
+        ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+        expected = np.quantile(exact, ends, method="inverted_cdf")
+        assert [row["low"], row["high"]] == pytest.approx(expected)
+
+
+def test_few_trials_of_many_seeds_are_few(sweep_of):
+    rows = [*members("a", [1.0] * 9, [5.0] * 9), *members("b", [3.0] * 9, [4.0] * 9, first=2)]
+    assert improvement(sweep_of(rows)).loc[0, ["low", "high"]].tolist() == [0, 1]
 
 
 def test_failures_lose_and_more_can_be_better(sweep_of):
@@ -162,13 +169,13 @@ def test_it_follows_the_seed(sweep_of):
     first, again, other = (improvement(sweep, seed=s) for s in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
     assert (first["low"] != other["low"]).any()
-    # Single seeds are drawn from each other, those of another variant left out.
     assert (first["low"] < first["probability"]).all()
+    assert (first["probability"] < first["high"]).all()
 
 
-def test_a_single_member_has_no_interval_and_a_broken_one_no_place(sweep_of):
+def test_a_single_trial_has_no_interval_and_a_broken_one_no_place(sweep_of):
     rows = [
-        *members("a", [5.0]),
+        *members("a", [5.0, 5.5]),
         *members("b", [6.0, 7.0], first=1),
         *members("c", [1.0], first=2, status="failed"),
     ]
