@@ -82,6 +82,7 @@ def test_a_conditional_hyperparameter_that_decides_is_found(sweep_of):
     assert found.iloc[:2].sum() > 0.95
 
 
+@pytest.mark.slow  # forests for a claim that the others almost make
 def test_huge_values_do_not_decide_and_more_can_be_better(sweep_of):
     def outcome(row):
         value = abs(np.log10(row["lr_g"]) + 3.5)
