@@ -220,11 +220,12 @@ def _written(sweep: Sweep) -> pd.DataFrame:
         return empty
     filesystem, root = _locate(sweep.path)
     try:
-        path = f"{root}/importances/importances.parquet"
-        rows = pq.read_table(path, filesystem=filesystem, schema=IMPORTANCES).to_pandas()
+        folder = f"{root}/importances"
+        rows = pq.read_table(folder, filesystem=filesystem, schema=IMPORTANCES).to_pandas()
     except FileNotFoundError:
         return empty
-    rows = rows[rows["target"].isin(TARGETS)]
+    newest = rows["written_at"].isna() | (rows["written_at"] == rows["written_at"].max())
+    rows = rows[newest & rows["target"].isin(TARGETS)]
     return rows.assign(method="optuna")[_COLUMNS]
 
 

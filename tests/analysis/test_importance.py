@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -165,8 +167,12 @@ def written(sweep_of, tmp_path):
         )
     ]
     (tmp_path / "importances").mkdir()
-    table = pa.Table.from_pylist(rows, schema=IMPORTANCES)
-    pq.write_table(table, tmp_path / "importances" / "importances.parquet")
+    for day in (1, 2):  # of an earlier run, all is latent_dim
+        found = [row | {"written_at": datetime(2026, 1, day, tzinfo=UTC)} for row in rows]
+        if day == 1:
+            found = [row | {"hyperparameter": "latent_dim"} for row in found]
+        table = pa.Table.from_pylist(found, schema=IMPORTANCES)
+        pq.write_table(table, tmp_path / "importances" / f"{day}.parquet")
 
     def outcome(row):
         return np.log10(row["lr_d"]), "diverged" if row["lr_d"] > 3e-4 else "healthy"
