@@ -9,7 +9,14 @@ import pandas as pd
 
 from analysis.plots.quantities import quantity
 from analysis.plots.scales import number_axis
-from analysis.plots.theme import chart, color, empty, verdict_names, verdict_scale
+from analysis.plots.theme import (
+    chart,
+    color,
+    empty,
+    panel_title,
+    verdict_names,
+    verdict_scale,
+)
 
 __all__ = ["plot_bands", "plot_curves"]
 
@@ -124,7 +131,7 @@ def plot_curves(curves: pd.DataFrame, column: str, verdicts: pd.DataFrame) -> al
 
 def _steps() -> alt.X:
     title = quantity("step").title
-    return alt.X("step:Q", title=title, axis=alt.Axis(format="~s", tickCount=5))
+    return alt.X("step:Q", title=title, axis=alt.Axis(format=",d", tickCount=5))
 
 
 def _anchor(value: float, dash: list[int]) -> alt.Chart:
@@ -141,5 +148,9 @@ def _side_by_side(layers: alt.LayerChart, rows: pd.DataFrame, title: str) -> alt
         layers.properties(width=200, height=110)
         .facet(alt.Facet("variant:N", title=None, sort=names), columns=3)
         .resolve_scale(y="independent")
-        .properties(title=title, description=f"{title} over the steps, for {', '.join(names)}")
+        .properties(
+            title=panel_title(title),
+            usermeta={"gutter": 62, "least": 100},
+            description=f"{title} over the steps, for {', '.join(names)}",
+        )
     )

@@ -57,5 +57,8 @@ def plot_importances(importances: pd.DataFrame) -> alt.TopLevelMixin:
     return (
         layers.properties(width=200, height=24 * len(order))
         .facet(alt.Facet("about:N", title=None, sort=targets), columns=3)
-        .properties(description=f"Importance of hyperparameters: {', '.join(targets)}")
+        .properties(
+            usermeta={"margin": 150, "gutter": 46, "least": 150},
+            description=f"Importance of hyperparameters: {', '.join(targets)}",
+        )
     )

@@ -39,7 +39,7 @@ def plot_mode_coverage(coverage: pd.DataFrame, most: int = MEMBERS_SHOWN) -> alt
             x=alt.X(
                 "step:O",
                 title=quantity("step").title,
-                axis=alt.Axis(values=steps, format="~s", labelAngle=0, domain=False),
+                axis=alt.Axis(values=steps, format=",d", labelAngle=0, domain=False),
             ),
             y=alt.Y("row:O", axis=None),
             color=_coverage_colour("of_real:Q", "Effective modes, of real data's", [0, 1]),
@@ -58,7 +58,10 @@ def plot_mode_coverage(coverage: pd.DataFrame, most: int = MEMBERS_SHOWN) -> alt
     return (
         cells.facet(row=alt.Row("verdict:N", sort=order, header=header), spacing=8)
         .resolve_scale(y="independent")
-        .properties(description="Effective number of modes of every member over the steps")
+        .properties(
+            usermeta={"margin": 14, "gutter": 0},
+            description="Effective number of modes of every member over the steps",
+        )
     )
 
 
@@ -82,7 +85,7 @@ def plot_class_coverage(coverage: pd.DataFrame) -> alt.TopLevelMixin:
                 title=quantity("step").title,
                 axis=alt.Axis(
                     values=_readable_steps(coverage["step"]),
-                    format="~s",
+                    format=",d",
                     labelAngle=0,
                     domain=False,
                 ),

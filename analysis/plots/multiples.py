@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from analysis.plots.theme import color
+from analysis.plots.theme import color, panel_title
 
 __all__ = ["small_multiples"]
 
@@ -45,5 +45,9 @@ def small_multiples(
     return (
         layers.properties(width=200, height=120)
         .facet(alt.Facet("variant:N", title=None, sort=names), columns=3)
-        .properties(title=title, description=f"{title}, by variant")
+        .properties(
+            title=panel_title(title),
+            usermeta={"margin": 44, "gutter": 26, "least": 108},
+            description=f"{title}, by variant",
+        )
     )

@@ -46,7 +46,7 @@ def plot_failure_map(failure_map: pd.DataFrame, *, x: str = "lr_g") -> alt.TopLe
             "rate:Q",
             title="Members that failed",
             scale=alt.Scale(domain=[0, 0.2, 1], range=shades, interpolate="lab"),
-            legend=alt.Legend(format="%", values=[0, 0.2, 0.6, 1]),
+            legend=alt.Legend(format="%", values=[0, 0.5, 1]),
         ),
     )
     middle = "sqrt(datum.low * datum.high)" if shown.is_log else "(datum.low + datum.high) / 2"
@@ -82,10 +82,15 @@ def plot_stable_range(
     if rows.empty:
         return empty("No variant was stable over a range that can be told")
     shown = quantity(x)
-    rows = rows.assign(text=rows["decades"].map("{:.1f} decades".format))
-    order = [str(name) for name in rows["variant"]]
+    widths = rows["decades"].map(" ({:.1f} decades)".format)
+    rows = rows.assign(name=rows["variant"].astype("str") + widths)
     base = chart(rows).encode(
-        y=alt.Y("variant:N", title=None, sort=order, axis=alt.Axis(grid=False)),
+        y=alt.Y(
+            "name:N",
+            title=None,
+            sort=list(rows["name"]),
+            axis=alt.Axis(grid=False, labelLimit=220),
+        ),
         tooltip=[
             alt.Tooltip("variant:N", title="Variant"),
             alt.Tooltip("low:Q", title="From", format=".2~e"),
@@ -100,10 +105,7 @@ def plot_stable_range(
         x=alt.X("low:Q", **across),
         x2="high:Q",
     )
-    text = base.mark_text(align="left", dx=7, color=color("muted")).encode(
-        x=alt.X("high:Q", **across), text="text:N"
-    )
-    return alt.layer(bars, text).properties(
+    return bars.properties(
         width="container",
         height=_ROW * len(rows),
         description=f"Widest range of {shown.name} in which at most 20% of members fail",

@@ -9,9 +9,17 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-__all__ = ["number_axis", "short_number", "tick_values"]
+__all__ = ["TICK_STEPS", "number_axis", "short_number", "tick_values"]
 
 _TICKS = 7
+TICK_STEPS = (
+    (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9),
+    (1, 1.5, 2, 3, 4, 5, 7),
+    (1, 2, 5),
+    (1, 3),
+    (1,),
+)
+"""Ticks within each order of magnitude, the finest that are not too many are taken."""
 
 
 def number_axis(
@@ -38,13 +46,13 @@ def number_axis(
     return {
         "title": title,
         "scale": alt.Scale(zero=zero, padding=padding),
-        "axis": alt.Axis(tickCount=5, format="~g"),
+        "axis": alt.Axis(tickCount=5),
     }
 
 
 def tick_values(low: float, high: float) -> list[float]:
     """Round numbers from low to high, both > 0, evenly spread over the orders of magnitude."""
-    for steps in ((1, 2, 5), (1, 3), (1,)):
+    for steps in TICK_STEPS:
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         found = [float(f"{step}e{power}") for power in powers for step in steps]
         found = [value for value in found if low * 0.999 <= value <= high * 1.001]

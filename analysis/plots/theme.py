@@ -18,6 +18,7 @@ __all__ = [
     "config",
     "empty",
     "is_empty",
+    "panel_title",
     "records",
     "verdict_names",
     "verdict_scale",
@@ -145,6 +146,11 @@ def verdict_scale(shown: Iterable[str]) -> alt.Scale:
         domain=[VERDICT_NAMES[verdict] for verdict in found],
         range=[shades[verdict] for verdict in found],
     )
+
+
+def panel_title(title: str) -> alt.TitleParams:
+    """What the y axis of panels side by side is of, said once above them."""
+    return alt.TitleParams(title, fontSize=11.5, fontWeight=500, offset=14)
 
 
 def empty(reason: str) -> alt.Chart:

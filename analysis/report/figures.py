@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from analysis.load import Sweep
+from analysis.load import Sweep, load
+from analysis.plots.save import FORMATS, save
+from analysis.report.catalog import catalog
+from analysis.report.tables import gather
 
 __all__ = ["write_figures"]
 
@@ -31,4 +32,12 @@ def write_figures(
     Raises:
         ValueError: an unknown format.
     """
-    raise NotImplementedError
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise ValueError(f"formats = {unknown[0]!r}: must be of {', '.join(FORMATS)}")
+    tables = gather(sweep if isinstance(sweep, Sweep) else load(sweep))
+    return [
+        save(figure.chart, Path(folder) / f"{figure.key}.{name}")
+        for figure in catalog(tables)
+        for name in formats
+    ]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from analysis.load import Sweep
+from pyarrow import fs
 
-__all__ = ["write_report"]
+from analysis.load import Sweep, load
+from analysis.report.page import render
+from analysis.report.tables import gather
+
+__all__ = ["REPORT", "write_report"]
+
+REPORT = "report.html"
 
 
 def write_report(
@@ -20,6 +26,9 @@ def write_report(
 ) -> Path | str:
     """Writes one self-contained HTML file, which needs no network.
 
+    A reader never sees half of it: it is written under a temporary name and renamed, or, where
+    the sweep is at a URI, put at once.
+
     Args:
         sweep: from `analysis.load`, or the sweep's directory or URI.
         out: file to write; `report.html` in the sweep's directory (or under its URI) if None.
@@ -27,5 +36,39 @@ def write_report(
 
     Returns:
         Where it is: a path, or the URI if the sweep has one and `out` is None.
+
+    Raises:
+        FileNotFoundError: there is no sweep.
+        ValueError: `refresh_s` is not positive.
     """
-    raise NotImplementedError
+    if refresh_s is not None and refresh_s <= 0:
+        raise ValueError(f"refresh_s = {refresh_s}: must be > 0, or None for never")
+    loaded = sweep if isinstance(sweep, Sweep) else load(sweep)
+    made_at = datetime.now(UTC).astimezone()
+    content = render(gather(loaded), made_at=made_at, refresh_s=refresh_s).encode()
+    if out is None and "://" in loaded.path:
+        return _put(f"{loaded.path.rstrip('/')}/{REPORT}", content)
+    return _rename(Path(loaded.path).expanduser() / REPORT if out is None else Path(out), content)
+
+
+def _rename(file: Path, content: bytes) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)  # mkstemp's are for their owner alone
+        os.replace(name, file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return file
+
+
+def _put(uri: str, content: bytes) -> str:
+    filesystem, path = fs.FileSystem.from_uri(uri)
+    with filesystem.open_output_stream(path) as stream:
+        stream.write(content)
+    return uri
