@@ -75,8 +75,8 @@ modes_1pct: number of classes that have at least 1% of the samples.
 feature_spread: sqrt of trace(covariance of sample features) / trace(of the reference's); near 1
   is right, near 0 is a collapse to one image.
 within_class_spread: the same inside the classes that the classifier sees or the modes of a
-  mixture, each weighted by its share of the samples; near 0 is one image for each class, and a
-  mixture's exact covariances show a variance that shrank.
+  mixture, each weighted by its share of the samples; near 0 is one image for each class. A
+  mixture's are compared with its exact covariances, cut off where its points of high quality are.
 hq_share: of points of a mixture: the share within three standard deviations of the nearest mode;
   null for images.
 modes_hit: of points of a mixture: number of modes with at least one such point; of stacked_mnist:
@@ -97,8 +97,8 @@ END_METRICS = (
     "vendi_score",
     "nearest_train_ratio",
 )
-"""Judgements of a member's samples when it ends and of the control's, dearer than a rung affords:
-as many samples against as many of the reference, by the same features.
+"""Judgements of a member's samples when it ends, unless it diverged, and of the control's, dearer
+than a rung affords: as many samples against as many of the reference, by the same features.
 
 kid: unbiased squared maximum mean discrepancy with a cubic kernel (Binkowski 2018): about 0 is
   right, and then as often below it.
@@ -111,14 +111,16 @@ ndb_share: share of bins (k-means on the reference) that hold significantly more
   than they should, about 0.05 is right; bin_js: Jensen-Shannon divergence between the bins, in
   nats (Richardson & Weiss 2018).
 vendi_score: effective number of unlike samples (Friedman & Dieng 2023); compares with the
-  control's alone.
+  control's alone; null for points.
 nearest_train_ratio: median distance of a sample to the nearest training sample over the same of
-  real ones: about 1 is right, 0 is a copy.
+  real ones: about 1 is right, 0 is a copy; null for mixtures. This and the bins compare the
+  samples themselves, by their principal components.
 """
 
 SPECTRAL_NORMS = ("spectral_norm_g", "spectral_norm_d")
-"""Largest singular value of the weights of G's and of D's layer with the most parameters, a
-convolution's as [out, rest]; null where a network has no such layer or it is not finite."""
+"""Largest singular value of the weights of G's and of D's layer with the most parameters, as they
+are trained (before a normalisation divides them), a convolution's as [out, rest]; null where a
+network has no such layer or it is not finite."""
 
 HYPERPARAMETERS: dict[str, pa.DataType] = {
     "lr_g": pa.float64(),
@@ -182,7 +184,7 @@ TRIALS = pa.schema(
 HISTORY = pa.schema(
     [
         *_MEMBER,
-        pa.field("rung", pa.int32()),  # 0 is before the first step: metrics only
+        pa.field("rung", pa.int32()),  # 0 is before the first step: no signals yet
         pa.field("step", pa.int64()),  # G updates made
         pa.field("interval_steps", pa.int64()),  # steps that the statistics are over
         *(pa.field(f"{s}_{stat}", pa.float64()) for s in SIGNALS for stat in STATISTICS),

@@ -5,6 +5,7 @@ import pytest
 
 from analysis.schema import END_METRICS, METRICS
 from gan_core.config import ConfigError
+from sweeps.config_file import preset_text
 from sweeps.objective import DIRECTIONS, Direction, constraint, direction, trial_value
 
 SPREADS = ["feature_spread", "within_class_spread"]
@@ -16,6 +17,12 @@ def test_every_metric_but_the_spreads_has_a_direction():
     assert direction("mode_kl") is Direction.MINIMIZE
     assert direction("mode_entropy") is Direction.MAXIMIZE
     assert direction("modes_1pct") is Direction.MAXIMIZE
+
+
+@pytest.mark.parametrize("preset", ["digits", "mnist"])
+def test_the_presets_name_every_objective(preset):
+    text = preset_text(preset)
+    assert [name for name in DIRECTIONS if name not in text] == []
 
 
 @pytest.mark.parametrize("spread", SPREADS)
