@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
 
-__all__ = ["Dense", "plan", "run"]
+__all__ = ["Dense", "dense_layers", "run_dense"]
 
 _SMALLEST = 16**3  # torch's mkldnn_gemm_min_size: products up to it never go to oneDNN
 _FLOAT32_ERROR = 1e-6  # relative, of sums of 64 products; rounding to bfloat16 makes 1e-3
@@ -47,7 +47,7 @@ class Dense:
     """Shape of one sample's output; () for a number."""
 
 
-def plan(module: nn.Module) -> Dense | None:
+def dense_layers(module: nn.Module) -> Dense | None:
     """The layers of a network that is nothing but fully connected; None of any other."""
     parts = _parts(module)
     if parts is None:
@@ -78,7 +78,7 @@ def _parts(module: nn.Module) -> list[tuple[str, nn.Module]] | None:
     return None
 
 
-def run(dense: Dense, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+def run_dense(dense: Dense, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
     """Every member's network on its own samples.
 
     Args:

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from gan_core import dense
-from gan_core.dense import Dense
+from gan_core.dense import Dense, dense_layers, run_dense
 
 __all__ = ["Stack", "corner"]
 
@@ -89,7 +88,7 @@ class Stack:
             name: torch.zeros(slots, *b.shape, dtype=self._buffer_type(b), device=self._device)
             for name, b in template.named_buffers()
         }
-        self._kinds[kind] = _Kind(template.to("meta"), places, buffers, dense.plan(template))
+        self._kinds[kind] = _Kind(template.to("meta"), places, buffers, dense_layers(template))
 
     @property
     def _device(self) -> torch.device:
@@ -138,7 +137,7 @@ class Stack:
         """
         module, layers = self._kinds[kind].module, self._kinds[kind].dense
         if self.fused and layers is not None and not twice:
-            return dense.run(layers, tensors, *inputs)
+            return run_dense(layers, tensors, *inputs)
         if module.training is not training:
             module.train(training)
 

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
-from gan_core import dense
 from gan_core.config import Activation, Normalisation
+from gan_core.dense import dense_layers, run_dense
 from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
 
 MEMBERS, BATCH, LATENT = 3, 8, 5
@@ -41,9 +41,9 @@ PLAYERS = {
 @pytest.mark.parametrize("player", list(PLAYERS))
 def test_values_and_gradients_are_those_of_the_modules(player, activation):
     module, shape = PLAYERS[player](activation)
-    layers = dense.plan(module)
+    layers = dense_layers(module)
     tensors, x = stacked(module), samples(*shape)
-    made, expected = dense.run(layers, tensors, x), vmapped(module, tensors, x)
+    made, expected = run_dense(layers, tensors, x), vmapped(module, tensors, x)
     assert made.shape == expected.shape
     wanted = [*tensors.values(), x]
     weight = expected.detach().cos()
@@ -55,12 +55,12 @@ def test_values_and_gradients_are_those_of_the_modules(player, activation):
 
 def test_only_the_gradients_that_are_wanted_are_taken():
     module = MlpDiscriminator((7, 4), (1, 3, 3))
-    layers, tensors, x = dense.plan(module), stacked(module), samples(1, 3, 3)
+    layers, tensors, x = dense_layers(module), stacked(module), samples(1, 3, 3)
     fixed = {name: t.detach() for name, t in tensors.items()}
     expected = torch.autograd.grad(vmapped(module, tensors, x).sum(), [x, *tensors.values()])
-    (of_x,) = torch.autograd.grad(dense.run(layers, fixed, x).sum(), x)
+    (of_x,) = torch.autograd.grad(run_dense(layers, fixed, x).sum(), x)
     torch.testing.assert_close(of_x, expected[0], rtol=1e-11, atol=1e-11)
-    made = dense.run(layers, tensors, x.detach())
+    made = run_dense(layers, tensors, x.detach())
     gradients = torch.autograd.grad(made.sum(), list(tensors.values()))
     for a, b in zip(gradients, expected[1:], strict=True):
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
@@ -69,7 +69,7 @@ def test_only_the_gradients_that_are_wanted_are_taken():
 def test_what_comes_in_is_left_as_it_was():
     module = MlpGenerator(LATENT, (9,), (1, 2, 2))
     tensors, x = stacked(module), samples(LATENT)
-    made = dense.run(dense.plan(module), tensors, x)
+    made = run_dense(dense_layers(module), tensors, x)
     slope = torch.ones_like(made)
     kept = [t.detach().clone() for t in (x, *tensors.values(), slope, made)]
     torch.autograd.grad(made, list(tensors.values()), slope)
@@ -80,7 +80,7 @@ def test_what_comes_in_is_left_as_it_was():
 def test_a_second_derivative_is_refused_and_not_wrong():
     module = MlpDiscriminator((7,), (1, 3, 3))
     tensors, x = stacked(module), samples(1, 3, 3)
-    made = dense.run(dense.plan(module), tensors, x)
+    made = run_dense(dense_layers(module), tensors, x)
     with pytest.raises(RuntimeError, match="twice=True"):
         torch.autograd.grad(made.sum(), x, create_graph=True)
 
@@ -98,7 +98,7 @@ def test_a_second_derivative_is_refused_and_not_wrong():
 )
 def test_networks_with_anything_else_in_them_are_not_taken_for_plain_ones(module):
     has_more = any(type(m).__name__ not in PLAIN for m in module.modules())
-    assert (dense.plan(module) is None) is has_more
+    assert (dense_layers(module) is None) is has_more
 
 
 PLAIN = {"MlpGenerator", "LatentInput", "Sequential", "Linear", "LeakyReLU", "Tanh", "Unflatten"}
@@ -109,7 +109,7 @@ def test_products_of_float32_are_not_rounded_further():
     module = MlpDiscriminator((), (1, 8, 16))
     tensors, x = stacked(module, torch.float32), samples(1, 8, 16, dtype=torch.float32)
     wide = {name: t.detach().double() for name, t in tensors.items()}
-    made = dense.run(dense.plan(module), tensors, x)
+    made = run_dense(dense_layers(module), tensors, x)
     expected = vmapped(module, wide, x.detach().double())
     assert (made.double() - expected).abs().max() < 1e-4
 
@@ -124,7 +124,7 @@ def test_a_members_numbers_do_not_depend_on_how_many_others_there_are(width):
 
     def numbers(members):
         own = {n: t[:members].clone().requires_grad_() for n, t in tensors.items()}
-        made = dense.run(dense.plan(module), own, x[:members])
+        made = run_dense(dense_layers(module), own, x[:members])
         return [made, *torch.autograd.grad(made.square().sum(), list(own.values()))]
 
     whole = numbers(8)
@@ -139,7 +139,7 @@ def test_torchs_settings_are_as_they_were_afterwards():
     before = settings.fp32_precision
     module = MlpDiscriminator((7,), (1, 3, 3))
     x = samples(1, 3, 3, dtype=torch.float32)
-    dense.run(dense.plan(module), stacked(module, torch.float32), x).sum().backward()
+    run_dense(dense_layers(module), stacked(module, torch.float32), x).sum().backward()
     with pytest.raises(RuntimeError):
-        dense.run(dense.plan(module), stacked(module, torch.float32), x[..., :2])
+        run_dense(dense_layers(module), stacked(module, torch.float32), x[..., :2])
     assert settings.fp32_precision == before
