@@ -68,8 +68,8 @@ def test_a_column_that_is_missing_is_null_and_one_too_many_is_left_out(tmp_path)
 def test_a_minor_version_is_read_and_a_newer_version_refused_in_one_line(tmp_path):
     write(tmp_path, "a.parquet", [{"trial": 1}], TRIALS.with_metadata({VERSION_KEY: b"1.7"}))
     assert read(tmp_path).num_rows == 1
-    write(tmp_path, "b.parquet", [{"trial": 1}], TRIALS.with_metadata({VERSION_KEY: b"2"}))
-    right = r"b\.parquet: has schema version 2, this gansweep reads up to 1: .+ newer one$"
+    write(tmp_path, "b.parquet", [{"trial": 1}], TRIALS.with_metadata({VERSION_KEY: b"3"}))
+    right = r"b\.parquet: has schema version 3, this gansweep reads up to 2: .+ newer one$"
     with pytest.raises(SchemaVersionError, match=right) as error:
         read(tmp_path)
     assert "\n" not in str(error.value)
