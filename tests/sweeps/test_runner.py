@@ -17,6 +17,8 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from analysis.schema import HYPERPARAMETERS
+
 COMMAND = [sys.executable, "-m", "sweeps"]
 SMALL = [
     "--set",
@@ -111,6 +113,8 @@ def test_a_run_ends_by_saying_what_is_best_how_it_went_and_where_it_is(done):
         "Verdicts on members",
         "Failure rate",
         f"Results: {directory}",
+        "`gansweep report tiny` makes a page of it",
+        "`gansweep confirm tiny` trains the best again",
     ):
         assert expected in result.stdout
     assert (directory / "best.png").read_bytes().startswith(b"\x89PNG")
@@ -145,6 +149,44 @@ def test_a_finished_sweep_says_so_on_resume_and_can_be_extended(done):
     pd.testing.assert_frame_equal(
         before.reset_index(drop=True), after[after["trial"] < 6].reset_index(drop=True)
     )
+
+
+def test_a_finished_sweep_is_not_resumed_with_another_space(done):
+    directory, _ = done
+    config = directory / "sweep.toml"
+    text = config.read_text()
+    config.write_text(text.replace('"hinge", ', ""))
+    refused = gansweep("resume", "tiny", "--trials", "9", cwd=directory.parents[1])
+    config.write_text(text)
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert re.match(r'gansweep: space.loss = .*begun with .*"hinge".*needs a new sweep$', line)
+
+
+@pytest.mark.slow  # two starts of Ray
+def test_winners_are_confirmed_on_fresh_seeds_through_a_stop(done, begin):
+    directory, _ = done
+    home, confirming = directory.parents[1], directory.parent / "tiny-confirm"
+    process = begin("confirm", "tiny", "--top", "2", "--seeds", "5", "--steps", "400", cwd=home)
+    wait_for(has_history(confirming))
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert re.search(r"^Training trials \d, \d of tiny again with 5 seeds each, of 1000000", stderr)
+
+    resumed = gansweep("resume", "tiny-confirm", cwd=home)
+    assert resumed.returncode == 0, resumed.stderr
+    before, after = (pd.read_parquet(d / "trials") for d in (directory, confirming))
+    assert sorted(after["seed"]) == list(range(1_000_000, 1_000_010))
+    assert not {*before["seed"]} & {*after["seed"]}
+    assert (after["steps"] == 400).all()
+    best = before.drop_duplicates("trial").sort_values("trial_objective")
+    for name in HYPERPARAMETERS:
+        found = after.sort_values("trial").drop_duplicates("trial")[name].tolist()
+        wanted = best.iloc[:2][name].tolist()
+        pd.testing.assert_series_equal(pd.Series(found), pd.Series(wanted))
+    assert "Trials of tiny on fresh seeds, by frechet_distance" in resumed.stdout
+    assert gansweep("status", "tiny-confirm", cwd=home).stdout in resumed.stdout
 
 
 FOUR = ["--trials", "4", "--set", "search.pruner=none", "--set", "train.steps=400"]
