@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +164,7 @@ def replay(
         eval_images=evaluator.eval_images,
         slots=most,
     )
-    seen = MemberProgress(trial=0, attempt=0, seed=gan.seed, hyperparameters={})
+    seen = _unseen(gan)
     statistics: dict[str, float] = {}
     for rung in range(rungs + 1):
         _set_copies(cohort, member, slots(rung) - 1)
@@ -174,11 +173,15 @@ def replay(
             record = next(record for record in records if record.member is member)
             statistics, seen.step = record.statistics, record.step
             seen.diverged_step, seen.rung = record.diverged_step, rung
-        beside = [(replace(seen), copy) for copy in _copies(cohort, member)]
+        beside = [(_unseen(gan), copy) for copy in _copies(cohort, member)]
         judge_rung(cohort, evaluator, [(seen, member), *beside])
         yield history_row(context, seen, statistics, 0.0)
         if seen.diverged:
             return
+
+
+def _unseen(gan: GanConfig) -> MemberProgress:
+    return MemberProgress(trial=0, attempt=0, seed=gan.seed, hyperparameters={})
 
 
 def _copies(cohort: Cohort, member: Member) -> list[Member]:
