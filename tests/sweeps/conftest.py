@@ -92,7 +92,8 @@ def begun_sweep(tmp_path):
         config = load_config(None, ["search.trials=2", "train.seeds=1", *changes])
         store = Store(tmp_path / "runs" / name)
         store.write_config(to_toml(config.model_copy(update={"name": name})))
-        known = {"sweep": name, "trial": 0, "seed": 0, "attempt": 0, "status": "complete"}
+        seed = config.settings().seeds_of(0)[0]
+        known = {"sweep": name, "trial": 0, "seed": seed, "attempt": 0, "status": "complete"}
         measured = {"steps": 2000, "trial_objective": 1.5, "lr_g": 1e-3, "loss": "hinge"}
         row = dict.fromkeys(TRIALS.names) | known | measured | {"ended_at": datetime.now(UTC)}
         store.write(TableName.TRIALS, [row], "w0-0")
