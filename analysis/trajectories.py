@@ -34,6 +34,9 @@ CURVES = (
 """Columns of the history that are shown over the steps."""
 
 
+_BANDS = ("metric", "variant", "verdict", "step", "members", "median", "low", "high")
+
+
 def with_verdicts(sweep: Sweep, verdicts: pd.DataFrame) -> pd.DataFrame:
     """The history with `verdict`, undetermined for members still in training, and `loss`.
 
@@ -74,13 +77,13 @@ def bands(
     long = rows.melt(["variant", "verdict", "step"], known, "metric", "value")
     long = long[np.isfinite(long["value"].astype("float64")) & long["variant"].notna()]
     groups = long.groupby(["metric", "variant", "verdict", "step"], sort=True)["value"]
-    quartiles = groups.quantile([0.25, 0.5, 0.75]).unstack()
-    quartiles.columns = ["low", "median", "high"]
-    result = groups.size().rename("members").to_frame().join(quartiles).reset_index()
+    quartiles = {"low": 0.25, "median": 0.5, "high": 0.75}
+    table = pd.DataFrame({name: groups.quantile(share) for name, share in quartiles.items()})
+    result = table.assign(members=groups.size()).reset_index()
     order = {name: i for i, name in enumerate(known)}
-    return result.sort_values("metric", key=lambda names: names.map(order), kind="stable").astype(
-        {"members": "int64", "median": "float64", "low": "float64", "high": "float64"}
-    )
+    result = result.sort_values("metric", key=lambda names: names.map(order), kind="stable")
+    dtypes = {"members": "int64"} | dict.fromkeys(("median", "low", "high"), "float64")
+    return result.astype(dtypes)[list(_BANDS)].reset_index(drop=True)
 
 
 def mode_coverage(sweep: Sweep, verdicts: pd.DataFrame) -> pd.DataFrame:

@@ -85,7 +85,7 @@ def plot_bands(
     )
 
 
-def plot_curves(curves: pd.DataFrame, column: str, verdicts: pd.DataFrame) -> alt.LayerChart:
+def plot_curves(curves: pd.DataFrame, column: str, verdicts: pd.DataFrame) -> alt.TopLevelMixin:
     """One measured quantity over the steps, a line for each seed, a band from a fault's onset on.
 
     Args:
@@ -142,7 +142,9 @@ def _anchor(value: float, dash: list[int]) -> alt.Chart:
     )
 
 
-def _side_by_side(layers: alt.LayerChart, rows: pd.DataFrame, title: str) -> alt.TopLevelMixin:
+def _side_by_side(
+    layers: alt.LayerChart | alt.FacetChart, rows: pd.DataFrame, title: str
+) -> alt.TopLevelMixin:
     names = sorted(rows["variant"].unique())
     return (
         layers.properties(width=200, height=110)

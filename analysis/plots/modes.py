@@ -126,7 +126,9 @@ def _thinned(coverage: pd.DataFrame, most: int) -> pd.DataFrame:
         verdict=("verdict", "first"), steps=("step", "max"), final=("of_real", "last")
     )
     place = ends["verdict"].map({name: i for i, name in enumerate(VERDICT_ORDER)})
-    ends = ends.assign(place=place).sort_values(["place", "steps", "final"], ascending=[1, 0, 0])
+    ends = ends.assign(place=place).sort_values(
+        ["place", "steps", "final"], ascending=[True, False, False]
+    )
     if len(ends) > most:
         ends = ends.iloc[np.unique(np.linspace(0, len(ends) - 1, most).round().astype(int))]
     ends["row"] = np.arange(len(ends))

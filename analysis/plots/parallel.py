@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -108,7 +110,7 @@ def plot_parallel(
         .add_params(brush)
     )
     labels = chart(ticks).encode(x=across, y=alt.Y("position:Q"), text="text:N")
-    style = {"align": "left", "dx": 6, "fontSize": 10.5}
+    style: dict[str, Any] = {"align": "left", "dx": 6, "fontSize": 10.5}
     halo = labels.mark_text(stroke=color("surface"), strokeWidth=4, strokeJoin="round", **style)
     text = labels.mark_text(color=color("text"), **style)
     return alt.layer(lines, handles, halo, text).properties(
@@ -174,7 +176,7 @@ def _axis(values: pd.Series, *, is_log: bool) -> tuple[pd.Series, list[tuple[flo
         return values.map(place).astype("float64"), [(p, _text(k)) for k, p in place.items()]
     numbers = values.astype("float64")
     is_log = is_log and bool((numbers.dropna() > 0).all())
-    scaled = np.log10(numbers) if is_log else numbers
+    scaled = numbers.map(math.log10) if is_log else numbers
     low, high = float(scaled.min()), float(scaled.max())
     marks = np.linspace(0, 1, _TICKS)
     texts = [_text(10**v if is_log else v) for v in low + marks * (high - low)]

@@ -81,7 +81,7 @@ def save(
 
 def javascript() -> str:
     """Vega, Vega-Lite and vega-embed in one script, without dependencies; sets `vegaEmbed`."""
-    return vl_convert.javascript_bundle(vl_version=_VERSION)
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VERSION)
 
 
 def _fixed(made: dict[str, Any]) -> dict[str, Any]:

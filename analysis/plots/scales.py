@@ -36,18 +36,17 @@ def number_axis(
     """
     known = numbers.to_numpy(dtype="float64", na_value=np.nan).ravel()
     known = known[np.isfinite(known)]
-    if is_log and len(known) and (known > 0).all():
-        low, high = float(known.min()), float(known.max())
-        return {
-            "title": f"{title} (log)",
-            "scale": alt.Scale(type="log", nice=False, padding=padding),
-            "axis": alt.Axis(values=tick_values(low, high), format=_format(low, high)),
-        }
-    return {
-        "title": title,
-        "scale": alt.Scale(zero=zero, padding=padding),
-        "axis": alt.Axis(tickCount=5),
-    }
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    if is_log and low > 0:
+        scale = alt.Scale(type="log", nice=False, padding=padding)
+        if low == high:
+            scale.domain = [low / 1.5, high * 1.5]
+        axis = alt.Axis(values=tick_values(low, high), format=_format(low, high))
+        return {"title": f"{title} (log)", "scale": scale, "axis": axis}
+    scale = alt.Scale(zero=zero, padding=padding)
+    if low == high:  # a scale of no width would round the one number that it shows
+        scale.domain = [low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2]
+    return {"title": title, "scale": scale, "axis": alt.Axis(tickCount=5)}
 
 
 def tick_values(low: float, high: float) -> list[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -75,7 +77,7 @@ def plot_by_variant(
     ascending = what == "failure_rate" or not greater_is_better(objective)
     rows = rows.sort_values("mean", ascending=ascending)
     if what == "failure_rate":
-        axis = {
+        axis: dict[str, Any] = {
             "title": "Failed members, of those judged (Wilson interval)",
             "axis": alt.Axis(format="%", tickCount=5),
             "scale": alt.Scale(domain=[0, 1]),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
@@ -26,6 +26,9 @@ from analysis.plots.variants import (
 )
 from analysis.report.tables import RATES, Tables, varied
 from analysis.trajectories import CURVES
+
+if TYPE_CHECKING:
+    import altair as alt
 
 __all__ = ["Figure", "catalog"]
 
@@ -194,7 +197,7 @@ def _importance(tables: Tables) -> Iterator[Figure]:
         "parallel",
         "importance",
         "All trials at once",
-        "Every line is a trial, the stronger its colour the better. Drag along an axis to keep some of them.",
+        "A line for each trial, the stronger the better. Drag along an axis to keep some.",
         plot_parallel(tables.trials, _by_importance(tables), objective=tables.objective),
         "wide",
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import altair as alt
 import pandas as pd
 
 from analysis.plots.theme import records
+
+if TYPE_CHECKING:
+    import altair as alt
 
 __all__ = ["Bundle", "bundle", "columns", "to_json"]
 
@@ -42,7 +44,7 @@ def bundle(charts: Iterable[tuple[str, alt.TopLevelMixin]]) -> Bundle:
 def columns(frame: pd.DataFrame, digits: int = 4) -> dict[str, list[Any]]:
     """A frame by column, numbers with so many significant digits, null for not finite."""
     rows = records(frame, digits)
-    return {str(name): [row[name] for row in rows] for name in frame}
+    return {name: [row[name] for row in rows] for name in map(str, frame)}
 
 
 def to_json(value: Any) -> str:

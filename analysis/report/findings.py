@@ -23,6 +23,12 @@ __all__ = ["ENOUGH", "Finding", "findings"]
 ENOUGH = 5
 """Judged members below which a rate is called what it is: of too few."""
 
+_NOUNS = {
+    Verdict.DIVERGED.value: "divergence",
+    Verdict.OSCILLATING.value: "oscillation",
+    Verdict.D_SATURATED.value: "a saturated D",
+}
+
 _BUDGETS = (16, 8, 4, 2)  # trials; the first that the sweep has twice is told
 
 
@@ -88,7 +94,7 @@ def _best(tables: Tables) -> Finding | None:
     return Finding(
         "best",
         f"Trial {row['trial']} is the best: {name} {short_number(value)}{against}.",
-        f"Mean{over}; verdicts {_verdict_counts(row['verdicts'])}. {how and f'Settings: {how}.'}",
+        f"Mean{over}; verdicts {_verdict_counts(row['verdicts'])}.{how and f' Settings: {how}.'}",
         "leaderboard",
     )
 
@@ -97,17 +103,23 @@ def _failures(tables: Tables) -> Finding:
     found = tables.failures
     judged, failures = int(found["judged"]), int(found["failures"])
     rest = int(found["members"]) - judged
-    too_short = f" {_first_upper(count(rest, 'other'))} ended too early to say." if rest else ""
     if not judged:
         return Finding(
-            "failures", "No member could be judged.", _first_upper(too_short.strip()), "training"
+            "failures",
+            "No member could be judged.",
+            f"All {rest:,} are undertrained or undetermined.",
+            "training",
         )
+    share = {0: "No member", judged: "Every member"}.get(
+        failures, f"{percent(failures / judged)} of the members"
+    )
     wilson = interval(found["low"], found["high"], of_shares=True)
     few = " That is too few to rely on." if judged < ENOUGH else ""
+    others = f" {count(rest, 'other')} could not be judged." if rest else ""
     return Finding(
         "failures",
-        f"{percent(failures / judged)} of the members that could be judged failed.",
-        f"{failures:,} of {judged:,} (Wilson 95% interval {wilson}).{few}{too_short}",
+        f"{share} that could be judged failed.",
+        f"{failures:,} of {judged:,} (Wilson 95% interval {wilson}).{few}{others}",
         "training",
     )
 
@@ -125,14 +137,16 @@ def _variants(tables: Tables) -> Finding | None:
             f"at least {ENOUGH} are asked for.",
             "variants",
         )
-    rows = rows[rows["judged"] >= ENOUGH].sort_values(["failure_rate", "judged"], ascending=[1, 0])
+    rows = rows[rows["judged"] >= ENOUGH].sort_values(
+        ["failure_rate", "judged"], ascending=[True, False]
+    )
     first, last = rows.iloc[0], rows.iloc[-1]
     detail = f"{_healthy(first)}"
     if len(rows) > 1:
         apart = first["failure_high"] < last["failure_low"]
         sure = "the intervals do not overlap" if apart else "the intervals overlap, so this is open"
         detail += f"; the least stable was {last['variant']}, {_healthy(last)}: {sure}"
-    return Finding("variants", f"{first['variant']} failed least.", f"{detail}.", "variants")
+    return Finding("variants", f"{first['variant']} failed least often.", f"{detail}.", "variants")
 
 
 def _healthy(row: pd.Series) -> str:
@@ -142,30 +156,33 @@ def _healthy(row: pd.Series) -> str:
 
 
 def _range(tables: Tables) -> Finding | None:
-    for rate, ranges in tables.ranges.items():
-        rows = ranges[ranges["decades"].notna()]
-        what = quantity(rate).name.lower().replace(" of g", " of G").replace(" of d", " of D")
-        if rows.empty:
-            return Finding(
-                "range",
-                f"Nothing was stable over a range of the {what}.",
-                f"In no stretch of it did at most 20% of the judged members of a {tables.by} fail.",
-                "regions",
-            )
-        row = rows.iloc[0]
-        members = int(row["members"])
-        few = " Few members, so take it as a hint." if members < 2 * ENOUGH else ""
-        others = [f"{r.variant} {r.decades:.1f}" for r in rows.iloc[1:4].itertuples()]
-        then = f" Then come {among(others)} decades." if others else ""
+    if not tables.ranges:
+        return None
+    rate, ranges = next(iter(tables.ranges.items()))
+    what = _lower(quantity(rate).name)
+    rows = ranges[ranges["members"] >= ENOUGH]
+    if tables.variants["judged"].max() < ENOUGH:
+        return None  # which has been said
+    if rows.empty:
         return Finding(
             "range",
-            f"{row['variant']} is stable over the widest range of the {what}: "
-            f"{row['decades']:.1f} decades.",
-            f"From {short_number(row['low'], 2)} to {short_number(row['high'], 2)} at most 20% of "
-            f"its {count(members, 'judged member')} failed.{then}{few}",
+            f"Nothing was stable over a range of the {what}.",
+            "In no stretch of it with enough members did at most 20% of them fail.",
             "regions",
         )
-    return None
+    row = rows.iloc[0]
+    members = int(row["members"])
+    few = " Few members, so take it as a hint." if members < 2 * ENOUGH else ""
+    others = [f"{r.variant} ({r.decades:.1f})" for r in rows.iloc[1:4].itertuples()]
+    then = f" Next in width: {among(others)}." if others else ""
+    return Finding(
+        "range",
+        f"{row['variant']} is stable over the widest range of the {what}: "
+        f"{row['decades']:.1f} decades.",
+        f"From {short_number(row['low'], 2)} to {short_number(row['high'], 2)} at most 20% of "
+        f"its {count(members, 'judged member')} failed.{then}{few}",
+        "regions",
+    )
 
 
 def _common_failure(tables: Tables) -> Finding | None:
@@ -185,7 +202,7 @@ def _common_failure(tables: Tables) -> Finding | None:
     then = f" Then come {among(others)}." if others else ""
     return Finding(
         "common_failure",
-        f"The most common failure is {verdict_name(verdict)}.",
+        f"The most common failure is {_NOUNS.get(verdict, verdict_name(verdict))}.",
         f"{number:,} of the {count(len(failed), 'failed member')}.{then}{began}",
         "training",
     )
@@ -199,8 +216,8 @@ def _importance(tables: Tables) -> Finding | None:
     by_target = tops.set_index("target")
     about = {"objective": "the objective", "collapse": "losing modes", "stability": "stability"}
     lines = [
-        f"for {text} {by_target.loc[target, 'hyperparameter']} "
-        f"({percent(float(by_target.loc[target, 'importance']))})"
+        f"for {text} {by_target.at[target, 'hyperparameter']!s} "
+        f"({percent(float(by_target['importance'][target]))})"
         for target, text in about.items()
         if target in by_target.index
     ]
@@ -218,7 +235,7 @@ def _importance(tables: Tables) -> Finding | None:
 
 def _budget(tables: Tables) -> Finding | None:
     rows = tables.budget[tables.budget["expected_best"].notna()]
-    if len(rows) < 4:
+    if len(rows) < 4 or tables.best.empty:
         return None
     whole = rows.iloc[-1]
     asked = next((k for k in _BUDGETS if k * 2 <= whole["trials"]), None)
@@ -297,5 +314,5 @@ def _verdict_counts(text: str) -> str:
     return ", ".join(f"{words.count(w)} {verdict_name(w)}" for w in dict.fromkeys(words))
 
 
-def _first_upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _lower(name: str) -> str:
+    return name[:1].lower() + name[1:]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import math
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -23,12 +22,30 @@ from analysis.plots.theme import config, is_empty
 from analysis.report.catalog import catalog
 from analysis.report.compact import bundle, to_json
 from analysis.report.exemplars import Exemplar, exemplars
+from analysis.report.facts import (
+    VARIANT_HEAD,
+    config_text,
+    headline_facts,
+    origin,
+    plural,
+    progress_text,
+    sweep_name,
+    variant_cells,
+    verdict_counts,
+    version,
+)
 from analysis.report.findings import findings
 from analysis.report.method import method
-from analysis.report.records import Samples, history_record, samples_record, trials_record
+from analysis.report.records import (
+    Samples,
+    history_record,
+    left_out,
+    samples_record,
+    trials_record,
+)
 from analysis.report.tables import Tables
 from analysis.report.templates import class_template, curve_template
-from analysis.report.wording import among, count, percent
+from analysis.report.wording import among, count
 from analysis.trajectories import class_coverage
 
 __all__ = ["render"]
@@ -79,7 +96,7 @@ def render(
     charts += [chart for exemplar in shown for chart in _class_chart(tables, exemplar)]
     held = bundle(charts)
     data = {
-        "name": _name(tables),
+        "name": sweep_name(tables),
         "objective": quantity(tables.objective).name,
         "specs": held.specs,
         "datasets": held.datasets,
@@ -98,11 +115,11 @@ def render(
     for figure in figures:
         by_section.setdefault(figure.section, []).append(figure)
     return _template().render(
-        name=_name(tables),
-        eyebrow=_eyebrow(tables),
-        running=_running(tables),
-        facts=_facts(tables),
-        verdicts=_verdict_counts(tables),
+        name=sweep_name(tables),
+        eyebrow=origin(tables),
+        running=progress_text(tables),
+        facts=headline_facts(tables),
+        verdicts=verdict_counts(tables),
         members=count(len(tables.verdicts), "member"),
         findings=findings(tables),
         sections=[(key, title) for key, title in _SECTIONS],
@@ -112,13 +129,13 @@ def render(
         shown=[_shown(tables, e, samples, held.specs) for e in shown],
         shown_words=among([f"the {_ROLES[e.role].lower()}" for e in shown]),
         by=quantity(tables.by).name.lower(),
-        by_title=_plural(tables.by),
-        variants_head=_VARIANT_HEAD,
-        variants=[_variant_cells(row) for row in tables.variants.to_dict("records")],
+        by_title=plural(tables.by),
+        variants_head=VARIANT_HEAD,
+        variants=[variant_cells(row) for row in tables.variants.to_dict("records")],
         method=method(tables),
-        left_out=_left_out(samples, history),
-        config=_config_text(tables),
-        version=_version(tables),
+        left_out=left_out(samples, history),
+        config=config_text(tables),
+        version=version(tables),
         made_at=made_at.strftime("%Y-%m-%d %H:%M:%S %Z").strip(),
         refresh_s=refresh_s,
         policy=_policy((theme, script, vega)),
@@ -159,164 +176,6 @@ def _shown(
         "value": f"{quantity(tables.objective).name} {short_number(exemplar.value)}",
         "key": key if key in specs else None,
     }
-
-
-def _name(tables: Tables) -> str:
-    fallback = tables.sweep.path.rstrip("/").rsplit("/", 1)[-1]
-    return str(tables.sweep.config.get("name") or fallback or "sweep")
-
-
-def _eyebrow(tables: Tables) -> str:
-    sweep = tables.sweep
-    parts = [
-        sweep.config.get("data", {}).get("dataset"),
-        sweep.config.get("model", {}).get("architecture"),
-        sweep.config.get("search", {}).get("sampler"),
-    ]
-    return " · ".join(str(part) for part in parts if part)
-
-
-def _running(tables: Tables) -> str:
-    if not tables.is_running:
-        return ""
-    ended, asked = tables.sweep.trials["trial"].nunique(), tables.asked_trials
-    members = tables.sweep.history[["trial", "seed"]].drop_duplicates()
-    in_training = len(members) - len(tables.sweep.trials)
-    training = f"; {count(in_training, 'member')} in training" if in_training > 0 else ""
-    return f"{ended:,} of {asked:,} trials have ended{training}. All of this may change."
-
-
-def _facts(tables: Tables) -> list[dict[str, str]]:
-    sweep, found = tables.sweep, tables.failures
-    trials, members = sweep.trials["trial"].nunique(), len(sweep.trials)
-    best = tables.best["trial_objective"].iloc[0] if len(tables.best) else math.nan
-    real = tables.control("real", tables.objective)
-    judged = int(found["judged"])
-    healthy = judged - int(found["failures"])
-    seconds = float(sweep.trials["seconds"].sum())
-    name = quantity(tables.objective).name
-    return [
-        {"name": "Trials", "value": f"{trials:,}", "note": count(members, "member")},
-        {
-            "name": "Healthy",
-            "value": f"{healthy:,}",
-            "note": f"{percent(healthy / judged)} of {judged:,} judged"
-            if judged
-            else "none judged",
-        },
-        {
-            "name": f"Best {name}",
-            "value": short_number(float(best)) if best == best else "none",
-            "note": f"trial {tables.best['trial'].iloc[0]}"
-            if len(tables.best)
-            else "no sound trial",
-        },
-        {
-            "name": "Real data",
-            "value": short_number(real) if math.isfinite(real) else "unknown",
-            "note": f"{name}, held out",
-        },
-        {"name": "Training", "value": _duration(seconds), "note": "summed over members"},
-    ]
-
-
-def _duration(seconds: float) -> str:
-    if not math.isfinite(seconds) or seconds <= 0:
-        return "unknown"
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def _verdict_counts(tables: Tables) -> list[dict[str, Any]]:
-    counts = tables.verdicts["verdict"].value_counts()
-    return [
-        {"key": verdict, "name": VERDICT_NAMES[verdict], "count": int(counts[verdict])}
-        for verdict in VERDICT_ORDER
-        if verdict in counts
-    ]
-
-
-_VARIANT_HEAD = (
-    "Variant",
-    "Trials",
-    "Members",
-    "Judged",
-    "Failed",
-    "Failure rate",
-    "Wilson interval",
-    "Interquartile mean",
-    "Bootstrap interval",
-    "Best",
-)
-
-
-def _variant_cells(row: dict[str, Any]) -> list[dict[str, Any]]:
-    def cell(value: float, text: str | None = None) -> dict[str, Any]:
-        known = value is not None and math.isfinite(value)
-        shown = (short_number(value) if text is None else text) if known else ""
-        return {"value": f"{value}" if known else "", "text": shown}
-
-    def span(low: float, high: float, *, shares: bool = False) -> str:
-        write = percent if shares else short_number
-        return f"{write(low)} to {write(high)}"
-
-    rate, low, high = row["failure_rate"], row["failure_low"], row["failure_high"]
-    return [
-        {"text": str(row["variant"])},
-        *(cell(int(row[name])) for name in ("trials", "members", "judged", "failures")),
-        cell(rate, percent(rate)),
-        cell(low, span(low, high, shares=True)),
-        cell(row["iqm"]),
-        cell(row["iqm_low"], span(row["iqm_low"], row["iqm_high"])),
-        cell(row["best"]),
-    ]
-
-
-def _plural(by: str) -> str:
-    return {"loss": "Losses", "penalty": "Penalties", "d_norm": "Normalisations"}.get(
-        by, f"By {quantity(by).name.lower()}"
-    )
-
-
-def _left_out(samples: Samples, history: dict[str, Any]) -> list[str]:
-    lines = []
-    if samples.left_out:
-        lines.append(
-            f"Samples of {count(samples.left_out, 'trial')} had no room in this file; "
-            "all are in the sweep's table samples."
-        )
-    if history["stride"] > 1:
-        lines.append(f"Of the history every {history['stride']}th rung is in this file.")
-    if history["modes"] and not history["histogram"]:
-        lines.append("The shares of single modes had no room in this file.")
-    return lines
-
-
-def _config_text(tables: Tables) -> str:
-    lines = []
-    for key, value in tables.sweep.config.items():
-        if isinstance(value, dict):
-            lines += ["", f"[{key}]", *(f"{name} = {_toml(v)}" for name, v in value.items())]
-        else:
-            lines.append(f"{key} = {_toml(value)}")
-    return "\n".join(lines)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{name} = {_toml(v)}" for name, v in value.items()) + " }"
-    if isinstance(value, list):
-        return f"[{', '.join(_toml(item) for item in value)}]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def _version(tables: Tables) -> str:
-    versions = tables.sweep.trials["gansweep_version"].dropna()
-    return str(versions.iloc[-1]) if len(versions) else ""
 
 
 def _colours() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from analysis.plots.quantities import quantity
@@ -19,7 +20,7 @@ _SENTENCES = {
     "grad_norm_g_exploded": "Gradients of G rose to {value}{over} (their median is {control})",
     "samples_exploded": "Fréchet distance {value}{over}; an untrained generator's is {control}",
     "late_collapse": "Fréchet distance {value} at best{over}; it had been down to {control}",
-    "d_loss_gone": "The loss of D is {value} above its floor{over}, so D has won (limit {threshold})",
+    "d_loss_gone": "The loss of D is {value} above its floor{over}: D has won (limit {threshold})",
     "d_always_right": "D is right {percent} of the time{over}, and G's gradients have died away",
     "g_rejected": "The loss of G is {value}{over}: D rejects what it makes (limit {threshold})",
     "untrained": "Fréchet distance {value}{over}, near an untrained generator's {control}",
@@ -44,7 +45,7 @@ _SENTENCES = {
 }
 
 
-def reason(row: dict[str, Any]) -> str:
+def reason(row: Mapping[Any, Any]) -> str:
     """Why a member got its verdict, in one or two sentences with the numbers.
 
     Args:
@@ -54,7 +55,7 @@ def reason(row: dict[str, Any]) -> str:
     return f"{first}. {_course(row)}".strip()
 
 
-def _evidence(row: dict[str, Any]) -> str:
+def _evidence(row: Mapping[Any, Any]) -> str:
     known = {name: _number(row[name]) for name in ("value", "threshold", "control")}
     over = f" over {row['window'].replace('-', ' to ')}" if row["window"] else ""
     if known["value"] is None:
@@ -67,7 +68,7 @@ def _evidence(row: dict[str, Any]) -> str:
     return f"{quantity(row['metric']).name} {known['value']}{over}{limit}"
 
 
-def _course(row: dict[str, Any]) -> str:
+def _course(row: Mapping[Any, Any]) -> str:
     """When the fault began, and whether it passed."""
     onset = row["onset_step"]
     if onset is None or onset != onset:
@@ -76,7 +77,7 @@ def _course(row: dict[str, Any]) -> str:
     return f"It had a fault {when}, and recovered." if _recovered(row) else f"So it was {when}."
 
 
-def _recovered(row: dict[str, Any]) -> bool:
+def _recovered(row: Mapping[Any, Any]) -> bool:
     return str(row["recovered"]) == "True"  # numpy's, pandas' and Python's alike
 
 

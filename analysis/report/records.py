@@ -14,6 +14,7 @@ from analysis.report.compact import columns
 from analysis.report.exemplars import Exemplar
 from analysis.report.reasons import reason
 from analysis.report.tables import Tables, varied
+from analysis.report.wording import count
 from analysis.schema import HYPERPARAMETERS
 from analysis.trajectories import CURVES
 from analysis.window import MEMBER
@@ -23,6 +24,7 @@ __all__ = [
     "SAMPLE_BYTES",
     "Samples",
     "history_record",
+    "left_out",
     "samples_record",
     "trials_record",
 ]
@@ -50,12 +52,13 @@ class Samples:
 def trials_record(tables: Tables) -> dict[str, Any]:
     """One entry per trial that has ended, by column; the best first, the others by number."""
     ranks = tables.best.set_index("trial")["rank"]
-    told = tables.sweep.trials.groupby("trial")
+    members = tables.sweep.trials
+    told = members.groupby("trial")
     rows = tables.trials.drop(columns="seed_unstable").assign(
         rank=tables.trials["trial"].map(ranks),
         objective=tables.trials["trial"].map(told["trial_objective"].first()),
         status=tables.trials["trial"].map(told["status"].agg(_status)),
-        error=tables.trials["trial"].map(told["error"].first()) if "error" in told.obj else None,
+        error=tables.trials["trial"].map(told["error"].first()) if "error" in members else None,
     )
     rows = rows.sort_values(["rank", "trial"], na_position="last")
     names = varied(tables.trials)
@@ -98,16 +101,13 @@ def history_record(tables: Tables) -> dict[str, Any]:
     stride = max(1, -(-len(history) // HISTORY_ROWS))
     rows = history[history["rung"] % stride == 0].reset_index(drop=True)
     shown = [c for c in _SHOWN if c in rows and np.isfinite(rows[c].astype("float64")).any()]
-    sizes = rows.groupby(MEMBER, sort=False).size()
-    starts = np.cumsum(sizes.to_numpy()) - sizes.to_numpy()
+    places = rows.groupby(MEMBER, sort=False).size().reset_index(name="rows")
+    places.insert(2, "start", places["rows"].cumsum() - places["rows"])
     shares = histograms(rows)
     fits = 0 < shares.size <= _HISTOGRAM_CELLS and shares.shape[1] <= 100
     names, real = _modes(tables, shares.shape[1])
     return {
-        "members": [
-            [int(trial), int(seed), int(start), int(size)]
-            for ((trial, seed), size), start in zip(sizes.items(), starts, strict=True)
-        ],
+        "members": places.to_numpy(dtype="int64").tolist(),
         "columns": columns(rows[["step", *shown]]),
         "curves": shown,
         "histogram": _thousandths(shares) if fits else [],
@@ -128,8 +128,9 @@ def _modes(tables: Tables, modes: int) -> tuple[list[str], list[float] | None]:
     shares = histograms(rows)
     real = shares[-1].round(5).tolist() if len(shares) and shares.shape[1] == modes else None
     names = rows["classes"].iloc[-1] if len(rows) else None
-    known = names is not None and len(names) == modes
-    return [str(name) for name in names] if known else [str(i) for i in range(modes)], real
+    if names is None or len(names) != modes:
+        return [str(i) for i in range(modes)], real
+    return [str(name) for name in names], real
 
 
 def samples_record(
@@ -161,6 +162,21 @@ def samples_record(
             room -= size
             kept[trial] = uris
     return Samples(kept, len(by_trial) - len(kept))
+
+
+def left_out(samples: Samples, history: dict[str, Any]) -> list[str]:
+    """What there was no room for in the page, a sentence each."""
+    lines = []
+    if samples.left_out:
+        lines.append(
+            f"Samples of {count(samples.left_out, 'trial')} had no room in this file; "
+            "all are in the sweep's table samples."
+        )
+    if history["stride"] > 1:
+        lines.append(f"Of the history every {history['stride']}th rung is in this file.")
+    if history["modes"] and not history["histogram"]:
+        lines.append("The shares of single modes had no room in this file.")
+    return lines
 
 
 def _uri(png: bytes) -> str:

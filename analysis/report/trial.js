@@ -60,8 +60,11 @@ function curveChart(trial, column) {
     spec.layer[1].data = { values: rows };
     const low = values.reduce((a, b) => Math.min(a, b));
     const high = values.reduce((a, b) => Math.max(a, b));
-    if (spec.usermeta?.log && low > 0) {
-      const y = spec.layer[1].encoding.y;
+    const y = spec.layer[1].encoding.y;
+    if (low === high) {
+      const half = (Math.abs(low) || 1) / 2;
+      y.scale = { domain: [low - half, high + half] };
+    } else if (spec.usermeta?.log && low > 0) {
       y.scale = { type: "log", nice: false };
       y.title += " (log)";
       y.axis = { values: high / low > 1.5 ? ticks(low, high) : undefined, format: "~g", tickCount: 4 };

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.plots.palette import VERDICT_NAMES
@@ -42,7 +42,7 @@ def among(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def settings(row: dict[str, Any], names: Sequence[str]) -> str:
+def settings(row: Mapping[Any, Any], names: Sequence[str]) -> str:
     """Hyperparameters as a person writes them: "lsgan, lr_g 9e-4, latent_dim 8"."""
     parts = []
     for name in names:
