@@ -83,7 +83,8 @@ def confirmed(
         `judged`, `failures`, `failure_rate`, `failure_low`, `failure_high` (Wilson), `iqm`,
         `iqm_low`, `iqm_high` (stratified bootstrap; a diverged seed counts as untrained) and
         `seed_unstable`; `verdicts`, such as "9 healthy, 1 mode_collapse"; `finding`, a value of
-        `Finding`. Null where a configuration has not ended yet.
+        `Finding`. Null where a configuration has not ended yet; the finding also where the two
+        sweeps were measured by different extractors, whose numbers cannot be compared.
 
     Raises:
         ValueError: `again` does not confirm another sweep, or was trained on seeds of the
@@ -99,7 +100,9 @@ def confirmed(
     _check_same(rows, again)
     rows = rows.join(seeds.set_index("trial")[_OF_SEEDS], on="again")
     rows = rows.join(_counted(verdicts).rename("verdicts"), on="again")
-    return rows.assign(finding=_findings(rows, greater=greater_is_better(original)))
+    findings = _findings(rows, greater=greater_is_better(original))
+    same = _extractors(original) == _extractors(again)
+    return rows.assign(finding=findings if same else None)
 
 
 def _said(original: Sweep, numbers: list[int]) -> pd.DataFrame:
@@ -110,6 +113,10 @@ def _said(original: Sweep, numbers: list[int]) -> pd.DataFrame:
     found = found.rename(columns={"trial_objective": "said"}).reindex(numbers)
     found.insert(0, "again", np.arange(len(numbers)))
     return found.rename_axis("trial").reset_index()
+
+
+def _extractors(sweep: Sweep) -> set[str]:
+    return {*sweep.control["extractor"].dropna()}
 
 
 def _check_fresh(original: Sweep, again: Sweep) -> None:

@@ -177,6 +177,16 @@ def test_a_sweep_that_confirms_nothing_is_refused(pair):
         quick(original, plain)
 
 
+def test_numbers_of_different_extractors_are_not_compared(pair):
+    original, again = pair(10.0)
+    original.control["extractor"] = "a"
+    again.control["extractor"] = "b"
+    (row,) = quick(original, again).itertuples()
+    assert (row.said, row.iqm, row.finding) == (10.0, interquartile_mean(FRESH), None)
+    again.control["extractor"] = "a"
+    assert finding((original, again)) == Finding.HOLDS_UP
+
+
 def test_the_verdicts_are_found_where_they_are_not_given(pair):
     (row,) = confirmed(*pair(10.0)).itertuples()
     assert (row.verdicts, row.judged) == ("10 undetermined", 0)
