@@ -4,10 +4,9 @@ What `torch.func.vmap` makes of such a network passes over every activation more
 must. Here a layer is one product with its bias, and one activation in place; the backward pass is
 written out. It can be differentiated once; penalties on gradients need the networks themselves.
 
-On a CPU of AMD with AVX-512, torch's float32 products (MKL) use half of each register and oneDNN's
-use all of it. torch reaches those by a setting that allows to round factors to bfloat16, which
-oneDNN makes use of only on CPUs with AMX: here a product is tried out, and the setting is used only
-where nothing is rounded.
+On AMD CPUs with AVX-512 oneDNN's float32 products were twice as fast as MKL's, which torch calls.
+torch's way to them is a setting that allows to round factors to bfloat16, as CPUs with AMX might.
+So a product is tried out, and the setting is used, for single products, only where it does not.
 """
 
 from __future__ import annotations
