@@ -71,7 +71,8 @@ def gather(sweep: Sweep, thresholds: Thresholds) -> Evidence:
     trials = sweep.trials.sort_values(MEMBER, ignore_index=True)
     real, untrained = (_control(sweep.control, kind) for kind in ("real", "untrained"))
     shares = _real_shares(sweep.control)
-    like_real = _like_real(trials, real, t)
+    like_real = _like_real(trials, real, untrained, t)
+    floor = _frechet_floor(sweep.control, real, untrained, t)
     rungs = _rungs(trials, sweep.history, shares, t)
     # What the classifier makes of a generator's noise is no mode.
     noise = _noise(rungs, t.untrained_share * untrained["frechet_distance"], like_real)
@@ -96,7 +97,7 @@ def gather(sweep: Sweep, thresholds: Thresholds) -> Evidence:
         decline(
             rungs,
             window,
-            real_frechet=real["frechet_distance"],
+            floor=floor,
             evaluations=t.window_evaluations,
         ),
         oscillation(rungs, changes, evaluations=t.oscillation_evaluations),
@@ -106,11 +107,13 @@ def gather(sweep: Sweep, thresholds: Thresholds) -> Evidence:
     members = _recorded(trials, rungs, sweep).join(pd.concat(parts, axis=1))
     controls = {f"real_{name}": value for name, value in real.items()}
     controls |= {f"untrained_{name}": value for name, value in untrained.items()}
+    controls |= {"frechet_floor": floor}
     controls |= {"within_told": float(np.isfinite(real["within_class_spread"]))}
     members = members.join(_at_end(trials)).assign(like_real=like_real.astype("float64"))
     # False where D's loss has no scale: nothing is known against that D.
     ahead = members["d_loss_excess"] < t.d_loss_low * members["d_loss_equilibrium_excess"]
-    members = members.assign(d_ahead=ahead.astype("float64"))
+    gain = members["frechet_before"] - members["frechet_distance"]
+    members = members.assign(d_ahead=ahead.astype("float64"), frechet_gain=gain)
     return Evidence(members.assign(**controls), rungs)
 
 
@@ -136,13 +139,15 @@ def _rungs(
 
 
 def _noise(rungs: pd.DataFrame, frechet: float, like_real: np.ndarray) -> pd.Series:
-    """Rungs up to which a member has never been better than that: bool.
+    """Rungs before the first step, and those up to which a member was never better: bool.
 
     A generator may collapse to one image that scores no better than an untrained one. If it was
-    better before, or the samples at its end are like real ones, that is no noise.
+    better before that is no noise, nor if it never was, but its last samples are like real ones.
     """
-    best = rungs.groupby("member")["frechet_distance"].cummin()
-    return (best.groupby(rungs["member"]).ffill() > frechet) & ~like_real[rungs["member"]]
+    scores = rungs["frechet_distance"].groupby(rungs["member"])
+    best = scores.cummin().groupby(rungs["member"]).ffill()
+    one_image = (scores.transform("min") > frechet) & like_real[rungs["member"]]
+    return (rungs["rung"] == 0) | ((best > frechet) & ~one_image)
 
 
 def _few_good_points(rungs: pd.DataFrame, modes: int, t: Thresholds) -> pd.Series:
@@ -151,10 +156,27 @@ def _few_good_points(rungs: pd.DataFrame, modes: int, t: Thresholds) -> pd.Serie
     return good < t.mode_points * modes
 
 
-def _like_real(trials: pd.DataFrame, real: dict[str, float], t: Thresholds) -> np.ndarray:
-    """Whether members' samples at their end are like real ones: bool, false if not known."""
-    precision = trials.reindex(columns=["final_precision_k5"])["final_precision_k5"]
-    return (precision >= t.like_real * real["precision_k5"]).to_numpy()
+def _frechet_floor(
+    control: pd.DataFrame, real: dict[str, float], untrained: dict[str, float], t: Thresholds
+) -> float:
+    """The Frechet distance below which differences are luck; NaN if nothing is known of it."""
+    rows = control[control["kind"] == "untrained"].reindex(columns=["eval_images"])
+    images = float(rows["eval_images"].iloc[-1]) if rows["eval_images"].notna().any() else np.nan
+    chance = t.frechet_chance * untrained["frechet_distance"] / images
+    return float(np.fmax(real["frechet_distance"], chance))
+
+
+def _like_real(
+    trials: pd.DataFrame, real: dict[str, float], untrained: dict[str, float], t: Thresholds
+) -> np.ndarray:
+    """Whether members' samples at their end are like real ones: bool, false if it cannot be told.
+
+    A real sample that is far from all others may have everything within its reach, an untrained
+    generator's samples too; then these must be within the reach of more than that one.
+    """
+    last = trials.reindex(columns=["final_precision_k5", "final_density_k5"])
+    near = last["final_precision_k5"] >= t.like_real * real["precision_k5"]
+    return (near & (untrained["density_k5"] < t.like_real * last["final_density_k5"])).to_numpy()
 
 
 def _at_end(trials: pd.DataFrame) -> pd.DataFrame:

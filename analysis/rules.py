@@ -20,7 +20,8 @@ def rules(thresholds: Thresholds) -> tuple[Rule, ...]:
     has not found them all, so `untrained` and `improving` go before collapse; one that rotates
     around the modes has few at any moment, so oscillating does as well. Severe goes before
     partial. Between them stand the few good points of a mixture, which are few in every mode and
-    not lost from any. Last come members that show no fault, but were not trained to the end, and
+    not lost from any. The last samples alone are asked when no decline of the last evaluation is
+    in doubt. In the end come members that show no fault, but were not trained to the end, and
     remarks.
 
     What tutorials advise to look out for (a D loss near 0, a G loss that is too high) is here as
@@ -38,6 +39,8 @@ def rules(thresholds: Thresholds) -> tuple[Rule, ...]:
         *_collapsed(thresholds),
         _poor_points(thresholds),
         *_partly_collapsed(thresholds),
+        _decline_unconfirmed(thresholds),
+        *_covers_little(thresholds),
         *_unfinished(thresholds),
         *_remarks(thresholds),
     )
@@ -117,7 +120,7 @@ def _late_collapse(t: Thresholds) -> Rule:
         Verdict.LATE_COLLAPSE,
         (Condition("frechet_recent_least", ">=", t.late_collapse_ratio, "frechet_best"),),
         Span.RECENT,
-        "late_collapse_ratio, window_evaluations",
+        "late_collapse_ratio, frechet_chance, window_evaluations",
         rung_metric="frechet_distance",
         essential=True,
         episodic=True,
@@ -181,13 +184,20 @@ def _improving(t: Thresholds) -> Rule:
         Verdict.UNDERTRAINED,
         (
             Condition("frechet_distance", "<", t.improving_ratio, "frechet_before"),
+            Condition("frechet_gain", ">", t.improving_gain, "frechet_floor"),
             Condition("mode_entropy", ">=", t.modes_kept, "modes_reached"),
             Condition("d_ahead", "<", 1),
         ),
         Span.WINDOW,
-        "improving_ratio, modes_kept, d_loss_low",
+        "improving_ratio, improving_gain, frechet_chance, modes_kept, d_loss_low",
         instead_of=tuple(
-            rule.name for rule in (_oscillating(t), *_collapsed(t), *_partly_collapsed(t))
+            rule.name
+            for rule in (
+                _oscillating(t),
+                *_collapsed(t),
+                *_partly_collapsed(t),
+                *_covers_little(t),
+            )
         ),
     )
 
@@ -239,6 +249,23 @@ def _partly_collapsed(t: Thresholds) -> tuple[Rule, ...]:
             # Inside classes a lack of width shows better.
             Condition("within_told", "<", 1),
         ),
+    )
+
+
+def _decline_unconfirmed(t: Thresholds) -> Rule:
+    return Rule(
+        "decline_unconfirmed",
+        Verdict.UNDETERMINED,
+        (Condition("frechet_last", ">=", t.late_collapse_ratio, "frechet_best"),),
+        Span.RECENT,
+        "late_collapse_ratio, frechet_chance, window_evaluations",
+        rung_metric="frechet_distance",
+    )
+
+
+def _covers_little(t: Thresholds) -> tuple[Rule, ...]:
+    partial = Verdict.PARTIAL_COLLAPSE
+    return (
         Rule(
             "covers_little",
             partial,
@@ -282,14 +309,6 @@ def _less_than_real(
 def _unfinished(t: Thresholds) -> tuple[Rule, ...]:
     return (
         Rule(
-            "decline_unconfirmed",
-            Verdict.UNDETERMINED,
-            (Condition("frechet_last", ">=", t.late_collapse_ratio, "frechet_best"),),
-            Span.RECENT,
-            "late_collapse_ratio, window_evaluations",
-            rung_metric="frechet_distance",
-        ),
-        Rule(
             "unfinished",
             Verdict.UNDERTRAINED,
             (Condition("frechet_distance", ">", t.unfinished_share, "untrained_frechet_distance"),),
@@ -324,7 +343,7 @@ def _remarks(t: Thresholds) -> tuple[Rule, ...]:
             None,
             (Condition("frechet_recent_least", ">=", t.decline_warning, "frechet_best"),),
             Span.RECENT,
-            "decline_warning",
+            "decline_warning, frechet_chance",
         ),
         Rule(
             "copies",

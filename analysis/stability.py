@@ -136,15 +136,14 @@ def gradients(rungs: pd.DataFrame, inside: pd.Series) -> pd.DataFrame:
 
 
 def decline(
-    rungs: pd.DataFrame, inside: pd.Series, *, real_frechet: float, evaluations: int
+    rungs: pd.DataFrame, inside: pd.Series, *, floor: float, evaluations: int
 ) -> pd.DataFrame:
     """The Frechet distance of the window and of the last evaluations against earlier ones.
 
     Args:
         rungs: the history.
         inside: the window.
-        real_frechet: what held-out real images score; no generator's best counts as better,
-            below it is luck. NaN where it is not known.
+        floor: no generator's best counts as better, below it is luck; NaN where it is not known.
         evaluations: how many of the last evaluations must all be bad.
 
     Returns:
@@ -162,7 +161,7 @@ def decline(
         {
             "frechet_distance": median(rungs, inside, ["frechet_distance"])["frechet_distance"],
             "frechet_before": before["frechet_distance"],
-            "frechet_best": best.mask(best < real_frechet, real_frechet),
+            "frechet_best": best.mask(best < floor, floor),
             "frechet_recent_least": recent.min().where(recent.count() == evaluations),
             "frechet_last": last.max(),
         }

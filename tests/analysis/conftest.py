@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from analysis.schema import (
     STATISTICS,
     TRIALS,
 )
+from gan_core.config import ConfigError
+from gan_core.datasets import check_dataset
 
 CLASSES, IMAGES, REAL_FRECHET, UNTRAINED_FRECHET = 10, 898, 0.6, 320.0
 UNTRAINED = {"shares": [0.8, 0.2] + [0.0] * 8, "feature_spread": 0.05}
@@ -197,12 +200,34 @@ class Writer:
         return load(self.path)
 
 
+@pytest.fixture(scope="session")
+def mnist_root() -> Path:
+    """Where the real MNIST lies; without it the test is skipped."""
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    root = Path(os.environ.get("GANSWEEP_TEST_DATA", beside))
+    try:
+        check_dataset("mnist", root, download=False)
+    except ConfigError as error:
+        pytest.skip(f"no MNIST; GANSWEEP_TEST_DATA may name its directory: {error}")
+    return root
+
+
+@pytest.fixture(scope="session")
+def writer_at() -> Callable[[Path], Writer]:
+    """Begins a sweep at a path of the caller's."""
+
+    def begun(path: Path) -> Writer:
+        made = Writer(path)
+        made.config('name = "digits"\n[train]\nsteps = 2000\n')
+        return made
+
+    return begun
+
+
 @pytest.fixture
-def writer(tmp_path: Path) -> Writer:
+def writer(writer_at: Callable[[Path], Writer], tmp_path: Path) -> Writer:
     """A sweep that has a config and nothing else yet."""
-    made = Writer(tmp_path / "runs" / "digits")
-    made.config('name = "digits"\n[train]\nsteps = 2000\n')
-    return made
+    return writer_at(tmp_path / "runs" / "digits")
 
 
 @pytest.fixture

@@ -105,9 +105,9 @@ def test_gradients_of_the_window_are_held_against_the_whole_run():
     assert found["grad_norm_d_above_100_share"] == 0.25
 
 
-def test_decline_is_from_the_best_that_is_not_better_than_real_images():
+def test_decline_is_from_the_best_that_is_not_better_than_luck():
     frame = rungs(6, frechet_distance=[0.01, 9, 0.2, 5, 8, 7, 6])
-    found = decline(frame, frame["rung"] >= 4, real_frechet=0.6, evaluations=3).iloc[0]
+    found = decline(frame, frame["rung"] >= 4, floor=0.6, evaluations=3).iloc[0]
     assert found.to_dict() == {
         "frechet_distance": 7,
         "frechet_before": 5,
@@ -115,14 +115,14 @@ def test_decline_is_from_the_best_that_is_not_better_than_real_images():
         "frechet_recent_least": 6,
         "frechet_last": 6,
     }
-    unknown = decline(frame, frame["rung"] >= 4, real_frechet=np.nan, evaluations=3)
+    unknown = decline(frame, frame["rung"] >= 4, floor=np.nan, evaluations=3)
     assert unknown["frechet_best"].item() == 0.2
 
 
 @pytest.mark.parametrize("unmeasured", [np.nan, np.inf])
 def test_a_decline_is_not_judged_by_evaluations_that_were_not_finite(unmeasured):
     frame = rungs(6, frechet_distance=[9, 9, 1, 5, 8, unmeasured, 6])
-    found = decline(frame, frame["rung"] >= 4, real_frechet=0.6, evaluations=3).iloc[0]
+    found = decline(frame, frame["rung"] >= 4, floor=0.6, evaluations=3).iloc[0]
     assert np.isnan(found["frechet_recent_least"])
     assert found["frechet_distance"] == 7
 

@@ -289,10 +289,19 @@ def test_a_rise_at_the_last_two_evaluations_is_not_yet_decided(writer):
     assert row["onset_step"] == 1900
 
 
-def test_chance_near_the_score_of_real_images_is_no_late_collapse(writer):
-    # Four times the best, but that was a tenth of what real images score.
-    row = verdict(writer, frechet=lambda r: 0.06 if r == 6 else 0.24)
-    assert row["verdict"] == "healthy"
+@pytest.mark.parametrize(
+    ("best", "last", "expected"),
+    [
+        # Four times the best, but that was a tenth of what real images score.
+        (0.06, 0.24, "healthy"),
+        # What is luck by 898 samples is 10 / 898 of 320.
+        (0.6, 10.6, "healthy"),
+        (0.6, 10.8, "late_collapse"),
+    ],
+)
+def test_chance_near_the_score_of_real_images_is_no_late_collapse(writer, best, last, expected):
+    row = verdict(writer, frechet=lambda r: best if r < 12 else last)
+    assert row["verdict"] == expected
 
 
 def test_modes_that_change_at_every_evaluation_are_an_oscillation(writer):
@@ -364,6 +373,19 @@ def test_one_image_that_scores_as_an_untrained_generator_is_a_collapse_and_no_no
     assert row[["verdict", "rule", "onset_step"]].tolist() == ["mode_collapse", "few_modes", 0]
 
 
+@pytest.mark.parametrize(("density", "expected"), [(0.2, "undertrained"), (1.0, "mode_collapse")])
+def test_noise_within_reach_of_one_far_off_image_is_not_taken_for_an_image(
+    writer, density, expected
+):
+    noise = {"frechet": lambda r: 350.0, "shares": lambda r: writer.even(1)}
+    writer.members(writer.member(**noise, at_end={"precision_k5": 1.0, "density_k5": density}))
+    writer.control()
+    sweep = writer.load()
+    is_noise = sweep.control["kind"] == "untrained"
+    sweep.control.loc[is_noise, ["precision_k5", "density_k5"]] = [1.0, 0.2]
+    assert judge(sweep)["verdict"].tolist() == [expected]
+
+
 def test_modes_lost_on_the_way_back_to_the_start_are_a_collapse_though_nothing_else_is_known(
     writer,
 ):
@@ -399,6 +421,14 @@ def test_a_generator_that_is_still_finding_modes_is_undertrained_and_not_collaps
     ]
     assert row["value"] / row["control"] == pytest.approx(0.9**4)
     assert "fewer_modes" in row["also"]
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(7.0, "partial_collapse"), (7.3, "undertrained")])
+def test_a_distance_that_fell_by_what_is_luck_gives_no_hope(writer, gain, expected):
+    row = verdict(
+        writer, frechet=lambda r: 20.0 if r < 17 else 20 - gain, shares=lambda r: writer.even(8)
+    )
+    assert row["verdict"] == expected
 
 
 def test_modes_lost_while_the_rest_improves_are_a_collapse(writer):
