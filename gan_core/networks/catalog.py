@@ -65,7 +65,7 @@ def build(
 
     Raises:
         ConfigError: unknown architecture, one that cannot do what is asked for, or a factory that
-            cannot be imported.
+            cannot be imported or returns something else than two modules.
     """
     if config.conditional and not classes:
         raise ConfigError("model.conditional", True, "the dataset has no classes: must be false")
@@ -166,4 +166,15 @@ def _imported(order: _Order) -> Callable[[], Players]:
         factory = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError("model.architecture", path, f"cannot be imported: {error}") from error
-    return lambda: factory(order.latent_dim, order.sample_shape)
+    return lambda: _pair(factory(order.latent_dim, order.sample_shape), path)
+
+
+def _pair(made: object, path: str) -> Players:
+    """What a factory returned, if it is two modules."""
+    match made:
+        case (nn.Module() as generator, nn.Module() as discriminator):
+            return generator, discriminator
+    kinds = ", ".join(type(part).__name__ for part in made) if isinstance(made, tuple) else None
+    got = f"({kinds})" if kinds is not None else type(made).__name__
+    right = f"returns {got}: must return (generator, discriminator), two modules"
+    raise ConfigError("model.architecture", path, right)

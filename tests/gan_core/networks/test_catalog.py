@@ -222,6 +222,25 @@ def test_a_factory_that_cannot_be_imported_is_refused_with_the_reason(path, reas
     assert message.startswith(f'model.architecture = "{path}": cannot be imported: {reason}')
 
 
+@pytest.mark.parametrize(
+    ("body", "got"),
+    [
+        ("nn.Linear(1, 1)", "Linear"),
+        ("(nn.Linear(1, 1), 3)", "(Linear, int)"),
+        ("(nn.Linear(1, 1),) * 3", "(Linear, Linear, Linear)"),
+        ("None", "NoneType"),
+    ],
+)
+def test_a_factory_that_returns_no_pair_of_modules_is_refused(body, got, tmp_path, monkeypatch):
+    name = f"odd_players_{abs(hash(body))}"
+    (tmp_path / f"{name}.py").write_text(f"from torch import nn\nmake = lambda z, x: {body}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert refusal(f"{name}:make") == (
+        f'model.architecture = "{name}:make": returns {got}: must return (generator, '
+        "discriminator), two modules"
+    )
+
+
 def test_a_refusal_leaves_torchs_own_stream_as_it_was():
     before = torch.random.get_rng_state()
     refusal("unet")
