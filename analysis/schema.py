@@ -26,7 +26,8 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 2
-"""Version 1 lacks `within_class_spread`, `END_METRICS` and `SPECTRAL_NORMS`: null where read."""
+"""Version 1 lacks `within_class_spread`, `END_METRICS`, `SPECTRAL_NORMS` and `members`: null where
+read."""
 VERSION_KEY = b"gansweep_schema_version"
 
 SIGNALS = (
@@ -150,7 +151,7 @@ _MEMBER = [
     pa.field("sweep", pa.string()),
     pa.field("trial", pa.int64()),  # Optuna's trial number
     pa.field("seed", pa.int64()),  # the member's own seed: (hyperparameters, seed) replays it
-    pa.field("attempt", pa.int32()),  # 0, and one more each time that the trial was begun again
+    pa.field("attempt", pa.int32()),  # 0, and one more each time that the trial was given out again
 ]
 
 TRIALS = pa.schema(
@@ -196,6 +197,7 @@ HISTORY = pa.schema(
         # dataset has no modes there are none.
         pa.field("mode_histogram", pa.list_(pa.float64())),
         pa.field("eval_images", pa.int64()),  # samples behind the metrics
+        pa.field("members", pa.int64()),  # trained in lockstep; at rung 0 judged together
         pa.field("seconds", pa.float64()),  # wall time since admission
     ],
     metadata=_VERSION,

@@ -28,7 +28,7 @@ amplified the rounding yet. Measured likewise: none at all; another seed differs
 average, and by less than this in one of 276 pairs."""
 
 _REST = "counts and modes"
-_IDENTITY = ("sweep", "trial", "seed", "attempt", "rung", "step", "seconds")
+_IDENTITY = ("sweep", "trial", "seed", "attempt", "rung", "step", "members", "seconds")
 _MEASURED_STEPS = 100  # that SIGNAL_TOLERANCE was measured over
 _SINCE_VERSION_2 = (*SPECTRAL_NORMS, "within_class_spread")
 

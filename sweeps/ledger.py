@@ -8,8 +8,8 @@ from dataclasses import dataclass
 __all__ = ["MOST_BREAKS", "Ledger", "Ticket"]
 
 MOST_BREAKS = 3
-"""How often a trial is begun again within one run before it is given up: by then it is probably
-the trial that kills its workers."""
+"""Workers that die in a row over a trial before it is given up: by then it is probably the trial
+that kills them."""
 
 
 @dataclass(kw_only=True)
@@ -24,9 +24,10 @@ class Ticket:
     worker: str = ""
     """Whom it was given to."""
     attempt: int = -1
-    """How often it was begun again over all runs; -1 before the first time."""
+    """How often it was given away again over all runs; -1 before the first time."""
     breaks: int = 0
-    """How often it was begun again within `run`. Resuming a sweep breaks nothing."""
+    """How often it was given away again within `run` since it last came further than ever before.
+    Resuming a sweep breaks nothing, and what gets on does not break its workers."""
     claimed: bool = True
     """False once the worker turned out not to hold it."""
     condemned: bool = False
@@ -93,11 +94,11 @@ class Ledger:
         return sorted(free, key=lambda ticket: (ticket.worker != worker, ticket.trial))
 
     def broken(self, ticket: Ticket) -> bool:
-        """Whether the trial was begun again too often to try once more."""
-        return ticket.run == self._run_id and ticket.breaks >= MOST_BREAKS
+        """Whether a trial that is free, so broken once more, broke too often for another try."""
+        return ticket.run == self._run_id and ticket.breaks + 1 >= MOST_BREAKS
 
     def give(self, ticket: Ticket, worker: str) -> None:
-        """Makes the trial the worker's; it begins anew."""
+        """Makes the trial the worker's, to begin or go on from where it was kept."""
         ticket.breaks = ticket.breaks + 1 if ticket.run == self._run_id else 0
         ticket.attempt += 1
         ticket.run, ticket.worker = self._run_id, worker

@@ -28,11 +28,13 @@ class Assignment:
     trial: int
     """Optuna's trial number."""
     attempt: int
-    """0, and one more each time that the trial is begun again."""
+    """0, and one more each time that the trial is given out again."""
     hyperparameters: dict[str, float | int | str]
     """Fields of `gan_core.config.GanConfig`, without the seed."""
     seeds: tuple[int, ...]
     """One for each member of the trial."""
+    breaks: int = 0
+    """How often its workers died in a row, see `sweeps.ledger.Ticket`."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Reply:
     dropped: tuple[int, ...] = ()
     """Held trials that are no longer this worker's: evict them and write nothing."""
     refills: tuple[Assignment, ...] = ()
-    """Trials to begin, at most as many as wanted."""
+    """Trials to begin or to go on with, at most as many as wanted."""
     lost: tuple[Assignment, ...] = ()
     """Trials given up: write `failed` rows, then send a `Final` with `FAILED`."""
     done: bool = False

@@ -18,6 +18,7 @@ from pyarrow import dataset
 from rich.console import Console
 from rich.progress import Progress
 
+from analysis.schema import HISTORY
 from gan_core.cohort import Cohort, Member
 from gan_core.config import ConfigError, GanConfig
 from gan_core.loop import run_interval
@@ -42,22 +43,24 @@ _ENOUGH_ON_A_CPU = 2
 def members_beside(directory: Path, member: pd.Series) -> dict[int, int]:
     """How many members trained in lockstep at each interval of this one, itself included.
 
-    A worker writes one part of the history at a rung, with a row for each member that was in
-    training or, at a member's rung 0, was admitted with it and judged beside it.
+    Its rows say so. Of older ones their parts tell: a worker wrote one at a rung, with a row for
+    each member that was in training or, at a member's rung 0, was judged beside it.
 
     Args:
         directory: of the sweep.
         member: its row in the table of trials.
 
     Returns:
-        By rung; empty where the parts are gone, as after a compaction.
+        By rung.
     """
-    columns = ["trial", "seed", "attempt", "rung"]
-    wanted = tuple(member[name] for name in columns[:3])
+    keys = ["trial", "seed", "attempt"]
+    wanted = [member[name] for name in keys]
     beside: dict[int, int] = {}
-    for part in dataset.dataset(directory / "history", format="parquet").get_fragments():
-        rows = [tuple(row.values()) for row in part.to_table(columns=columns).to_pylist()]
-        beside |= {rung: len(rows) for *own, rung in rows if tuple(own) == wanted}
+    parts = dataset.dataset(directory / "history", schema=HISTORY, format="parquet")
+    for part in parts.get_fragments():
+        rows = part.to_table(schema=HISTORY, columns=[*keys, "rung", "members"]).to_pylist()
+        own = [row for row in rows if [row[name] for name in keys] == wanted]
+        beside |= {row["rung"]: row["members"] or len(rows) for row in own}
     return beside
 
 

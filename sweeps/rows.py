@@ -74,7 +74,12 @@ class Progress:
 
 
 def history_row(
-    context: Context, member: Progress, statistics: Mapping[str, float], seconds: float
+    context: Context,
+    member: Progress,
+    statistics: Mapping[str, float],
+    seconds: float,
+    *,
+    members: int | None = None,
 ) -> dict[str, Any]:
     """A member at a rung.
 
@@ -83,6 +88,7 @@ def history_row(
         member: as the rung left it.
         statistics: of the interval, by column; empty before the first step.
         seconds: since the member was admitted.
+        members: in lockstep, this one included.
     """
     columns = [f"{signal}_{statistic}" for signal in SIGNALS for statistic in STATISTICS]
     columns += [f"{signal}_above_100_share" for signal in GRADIENT_SIGNALS]
@@ -97,6 +103,7 @@ def history_row(
         **{name: member.metrics.get(name) for name in METRICS},
         "mode_histogram": member.histogram,
         "eval_images": context.eval_images,
+        "members": members,
         "seconds": seconds,
     }
 

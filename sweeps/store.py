@@ -8,7 +8,7 @@ import operator
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from analysis.schema import CONTROL, HISTORY, IMPORTANCES, SAMPLES, TRIALS
 from sweeps.mistakes import SweepFailure
 from sweeps.naming import CONFIG_NAME
-from sweeps.weights import WEIGHTS_FOLDER, weights_path
+from sweeps.weights import MEMBERS_FOLDER, WEIGHTS_FOLDER, members_path, weights_path
 
 __all__ = ["StorageError", "Store", "TableName"]
 
@@ -51,7 +51,7 @@ class StorageError(SweepFailure):
 
 
 class Store:
-    """The directory of one sweep: `<table>/<part>.parquet`, `sweep.toml` and members' weights.
+    """The directory of one sweep: `<table>/<part>.parquet`, `sweep.toml` and members' networks.
 
     Every file is written whole under a name that begins with a dot, which Parquet readers skip,
     is synced, and only then renamed. So a reader at any moment, and after any crash, sees whole
@@ -127,13 +127,47 @@ class Store:
         """
         _put(weights_path(self.directory, trial, seed), content)
 
+    def write_members(self, trial: int, content: bytes) -> None:
+        """Write a trial in training in place of what was kept of it before.
+
+        Args:
+            trial: Its number.
+            content: From `sweeps.held.kept_bytes`.
+
+        Raises:
+            StorageError: It cannot be written; what was there still is.
+        """
+        _put(members_path(self.directory, trial), content)
+
+    def read_members(self, trial: int) -> bytes | None:
+        """A trial in training as it was kept last, None if it was not.
+
+        Raises:
+            StorageError: It is there and cannot be read.
+        """
+        path = members_path(self.directory, trial)
+        with _storage_errors("read", path), contextlib.suppress(FileNotFoundError):
+            return path.read_bytes()
+        return None
+
+    def drop_members(self, trials: Iterable[int]) -> None:
+        """Remove what was kept of trials that ended, if anything was.
+
+        Raises:
+            StorageError: It cannot be removed.
+        """
+        for trial in trials:
+            path = members_path(self.directory, trial)
+            with _storage_errors("remove", path):
+                path.unlink(missing_ok=True)
+
     def clean(self) -> None:
         """Remove what killed writers left half-written; call it before writers start.
 
         Raises:
             StorageError: A leftover cannot be removed.
         """
-        inner = (self.directory / name for name in (*TableName, WEIGHTS_FOLDER))
+        inner = (self.directory / name for name in (*TableName, WEIGHTS_FOLDER, MEMBERS_FOLDER))
         for folder in (self.directory, *inner):
             for leftover in folder.glob(f".*{_TEMPORARY}"):
                 with _storage_errors("remove", leftover):

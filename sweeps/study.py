@@ -163,12 +163,21 @@ class StudyOwner:
         Through the storage, since `Trial.report` keeps a step's first value: a later attempt's
         replaces an earlier one's, as its rows do, so that the study and the results agree.
         """
-        if self._ledger.held(worker, report.trial) is None:
+        ticket = self._ledger.held(worker, report.trial)
+        if ticket is None:
             return
         trial_id = self._trial_id(report.trial)
-        known = self._storage.get_trial(trial_id).intermediate_values.get(report.step)
-        if known != report.value:
+        known = self._storage.get_trial(trial_id).intermediate_values
+        if all(report.step > step for step in known):
+            self._got_on(ticket)
+        if known.get(report.step) != report.value:
             self._storage.set_trial_intermediate_value(trial_id, report.step, report.value)
+
+    def _got_on(self, ticket: Ticket) -> None:
+        """What comes further than ever before does not break its workers."""
+        if ticket.breaks:
+            ticket.breaks = 0
+            self._write_owner(ticket)
 
     def _judge(self, worker: str, report: RungReport) -> None:
         ticket = self._ledger.held(worker, report.trial)
@@ -267,9 +276,18 @@ class StudyOwner:
 
     def _give(self, ticket: Ticket, worker: str) -> Assignment:
         self._ledger.give(ticket, worker)
+        self._write_owner(ticket)
+        return Assignment(
+            trial=ticket.trial,
+            attempt=ticket.attempt,
+            hyperparameters=ticket.hyperparameters,
+            seeds=ticket.seeds,
+            breaks=ticket.breaks,
+        )
+
+    def _write_owner(self, ticket: Ticket) -> None:
         owner = {name: getattr(ticket, name) for name in ("run", "worker", "attempt", "breaks")}
         self._storage.set_trial_user_attr(self._trial_id(ticket.trial), _OWNER, owner)
-        return Assignment(ticket.trial, ticket.attempt, ticket.hyperparameters, ticket.seeds)
 
     # --- what the journal holds
 

@@ -7,8 +7,7 @@ Tune trial or a loop of one's own can drive it.
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +18,9 @@ from gan_core.loop import IntervalRecord, run_interval
 from gan_core.metrics.evaluate import Evaluator
 from sweeps.assembly import assemble_cohort, assemble_dataset
 from sweeps.config import SweepConfig
+from sweeps.held import HeldTrial, gan_config
 from sweeps.judging import judge_at_end, judge_rung, pictures, untrained
+from sweeps.keeping import Keeper
 from sweeps.objective import trial_value
 from sweeps.protocol import Assignment, Final, Outcome, Reply, RungReport
 from sweeps.rows import Context, Progress, control_row, history_row, origin, sample_row, trial_row
@@ -60,21 +61,6 @@ class Advance:
 _Seed = tuple[Progress, Member]
 
 
-@dataclass(eq=False)
-class _Held:
-    """A trial in training: its seeds were admitted together and end together."""
-
-    assignment: Assignment
-    seeds: list[_Seed]
-    admitted: float
-    value: float | None = None
-    """The objective over the seeds at the last rung."""
-
-    @property
-    def diverged(self) -> int:
-        return sum(seed.diverged for seed, _ in self.seeds)
-
-
 class Worker:
     """Trains what the owner of the study gives it.
 
@@ -113,13 +99,14 @@ class Worker:
         # Parts of a worker that is started again must not take the names of its former ones.
         self._prefix = f"{name}-{secrets.token_hex(4)}"
         self._parts = 0
-        self._held: dict[int, _Held] = {}
+        self._keeper = Keeper(store, config.train.checkpoint_seconds)
+        self._held: dict[int, HeldTrial] = {}
         self._finals: list[Final] = []
         self._member_steps = 0
         self._ended = 0
 
     def advance(self) -> Advance:
-        """Trains one interval and meets the rung: measures, stores, exchanges, refills.
+        """Trains one interval and meets the rung: measures, stores, exchanges, refills, keeps.
 
         With nothing to train it only asks for work.
 
@@ -140,6 +127,8 @@ class Worker:
             if not self._settle(reply):
                 break
             reports = []
+        # Only now: what it came to is stored and told, and these are still this worker's.
+        self._keeper.keep(self._cohort, self._held.values(), now=reply.stop)
         return Advance(
             members=len(self._cohort.members),
             member_steps=self._member_steps,
@@ -175,23 +164,30 @@ class Worker:
     def _measure(self, records: dict[Member, IntervalRecord]) -> None:
         """Judges the members that trained, and stores their history."""
         trained = [
-            (held, seed, member)
+            (seed, member)
             for held in self._held.values()
             for seed, member in held.seeds
             if member in records
         ]
-        for _, seed, member in trained:
+        for seed, member in trained:
             seed.step = records[member].step
             seed.diverged_step = records[member].diverged_step
             seed.rung += 1
-        self._judge((seed, member) for _, seed, member in trained)
-        self._write_history(
-            history_row(self._context, seed, records[member].statistics, _since(held.admitted))
-            for held, seed, member in trained
-        )
+        judge_rung(self._cohort, self._evaluator, trained)
+        statistics = [records[member].statistics for _, member in trained]
+        self._store.write("history", self._remember(trained, statistics), self._part())
 
-    def _judge(self, seeds: Iterable[_Seed]) -> None:
-        judge_rung(self._cohort, self._evaluator, list(seeds))
+    def _remember(
+        self, seeds: Sequence[_Seed], statistics: Sequence[Mapping[str, float]]
+    ) -> list[dict[str, Any]]:
+        """Rows of the history of members that were in lockstep; their trials remember them."""
+        rows = []
+        for (seed, _), values in zip(seeds, statistics, strict=True):
+            held = self._held[seed.trial]
+            row = history_row(self._context, seed, values, held.seconds, members=len(seeds))
+            held.remember(row)
+            rows.append(row)
+        return rows
 
     def _reports(self) -> list[RungReport]:
         objective, every = self._config.search.objective, self._config.train.eval_every
@@ -204,17 +200,16 @@ class Worker:
                 [seed.untrained[objective] for seed in seeds],
             )
             # A dead seed stands where it fell and counts at every later rung of the trial.
-            step = max(seed.rung for seed in seeds) * every
-            reports.append(RungReport(trial, step, held.value, held.diverged))
+            reports.append(RungReport(trial, held.rung * every, held.value, held.diverged))
         return reports
 
-    def _is_trained(self, held: _Held) -> bool:
+    def _is_trained(self, held: HeldTrial) -> bool:
         steps = self._config.train.steps
         return all(seed.diverged or seed.step >= steps for seed, _ in held.seeds)
 
     # --- the ends of trials
 
-    def _end(self, trials: Sequence[_Held], outcome: Outcome) -> None:
+    def _end(self, trials: Sequence[HeldTrial], outcome: Outcome) -> None:
         """Stores the trials' members, frees their slots, and keeps their ends to be told."""
         self._release([seed for held in trials for seed in held.seeds], outcome)
         rows = [
@@ -224,7 +219,7 @@ class Worker:
                 self._status(seed, outcome),
                 objective=self._config.search.objective,
                 trial_objective=held.value,
-                seconds=_since(held.admitted),
+                seconds=held.seconds,
             )
             for held in trials
             for seed, _ in held.seeds
@@ -242,7 +237,7 @@ class Worker:
                 self._fresh(assignment, seed),
                 Outcome.FAILED,
                 objective=self._config.search.objective,
-                error=f"its worker died {assignment.attempt} times while it trained",
+                error=f"its worker died {assignment.breaks} times while it trained",
             )
             for seed in assignment.seeds
         ]
@@ -270,7 +265,8 @@ class Worker:
             for (seed, _), png in zip(standing, images, strict=True)
         ]
         self._store.write("samples", rows, self._part())
-        for seed, member in standing:
+        for (seed, member), row in zip(standing, rows, strict=True):
+            self._held[seed.trial].samples.append(row)
             if self._config.train.keep_weights.keeps(self._status(seed, outcome)):
                 self._store_weights(seed, member)
         self._cohort.evict(members)
@@ -296,6 +292,8 @@ class Worker:
             want=free // self._config.train.seeds,
             member_steps=self._member_steps,
         )
+        # Not before: of a worker that dies on the way to the owner another takes the trials up.
+        self._keeper.drop([final.trial for final in self._finals])
         self._finals.clear()
         return reply
 
@@ -311,20 +309,31 @@ class Worker:
         return bool(reply.dropped or self._finals)
 
     def _admit(self, assignments: Sequence[Assignment]) -> None:
-        """Takes trials into free slots and judges them before their first step."""
-        entered = []
+        """Takes trials into free slots: as they were kept, or judged before their first step."""
+        begun: list[HeldTrial] = []
+        continued: list[HeldTrial] = []
         for assignment in assignments:
-            configs = [_gan_config(assignment, seed) for seed in assignment.seeds]
-            members = self._cohort.admit(configs)
-            seeds = [(self._fresh(assignment, member.config.seed), member) for member in members]
-            self._held[assignment.trial] = _Held(assignment, seeds, time.monotonic())
-            entered += seeds
-        self._judge(entered)
-        self._write_history(history_row(self._context, seed, {}, 0.0) for seed, _ in entered)
+            kept = self._keeper.take_up(self._cohort, assignment)
+            held = kept or self._begin(assignment)
+            self._held[assignment.trial] = held
+            (continued if kept else begun).append(held)
+        fresh = [seed for held in begun for seed in held.seeds]
+        judge_rung(self._cohort, self._evaluator, fresh)
+        rows = self._remember(fresh, [{}] * len(fresh))
+        rows += [row for held in continued for row in held.history()]
+        self._store.write("history", rows, self._part())
+        samples = [row for held in continued for row in held.own_samples()]
+        self._store.write("samples", samples, self._part())
+
+    def _begin(self, assignment: Assignment) -> HeldTrial:
+        configs = [gan_config(assignment, seed) for seed in assignment.seeds]
+        members = self._cohort.admit(configs)
+        seeds = [self._fresh(assignment, seed) for seed in assignment.seeds]
+        return HeldTrial(assignment, list(zip(seeds, members, strict=True)))
 
     @staticmethod
     def _fresh(assignment: Assignment, seed: int) -> Progress:
-        resolved = _gan_config(assignment, seed).to_dict()
+        resolved = gan_config(assignment, seed).to_dict()
         del resolved["seed"]
         return Progress(
             trial=assignment.trial,
@@ -335,18 +344,6 @@ class Worker:
 
     # --- the store
 
-    def _write_history(self, rows: Iterable[dict[str, Any]]) -> None:
-        self._store.write("history", list(rows), self._part())
-
     def _part(self) -> str:
         self._parts += 1
         return f"{self._prefix}-{self._parts:06d}"
-
-
-def _gan_config(assignment: Assignment, seed: int) -> GanConfig:
-    values: dict[str, Any] = assignment.hyperparameters
-    return GanConfig(**values, seed=seed)
-
-
-def _since(start: float) -> float:
-    return time.monotonic() - start

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from analysis.schema import TRIALS
+from gan_core.data import load_dataset
 from sweeps.cli import main
 from sweeps.config_file import load_config, to_toml
 from sweeps.space import Space
@@ -50,6 +51,11 @@ def swept(directory, *changes):
             worker._cohort.G.parameters[worker._cohort.slot(victims[0]), 0] = torch.nan
     torch.set_num_threads(before)
     return directory
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return load_dataset("digits")
 
 
 @pytest.fixture(scope="session")

@@ -410,10 +410,22 @@ def test_everything_that_is_learnt_and_how_is_fixed_from_a_sweeps_begin_to_its_e
     values = fixed()
     for section in ("data", "model", "train"):
         names = set(SweepConfig.model_fields[section].annotation.model_fields)
-        free = {"root", "download", "keep_weights"}
+        free = {"root", "download", "keep_weights", "checkpoint_every_s"}
         assert {f"{section}.{name}" for name in names - free} <= set(values)
     assert values["space.lr_g"] == {"low": 1e-5, "high": 1e-2, "log": True}
     assert not any(key.startswith(("search", "resources")) for key in values)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(60, 60.0), (0, 0.0), (0.5, 0.5), ("never", None)])
+def test_members_are_kept_every_so_many_seconds_or_never(given, seconds):
+    config = parse_config({"space": LR, "train": {"checkpoint_every_s": given}})
+    assert config.train.checkpoint_seconds == seconds
+
+
+@pytest.mark.parametrize("given", [-1, float("inf"), True, "often"])
+def test_other_times_are_refused(given):
+    with pytest.raises(SweepConfigError, match='must be "never" or seconds >= 0'):
+        parse_config({"space": LR, "train": {"checkpoint_every_s": given}})
 
 
 def test_files_may_be_moved_unless_they_are_what_is_learnt(tmp_path):

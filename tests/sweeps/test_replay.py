@@ -1,3 +1,6 @@
+import functools
+import shutil
+
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -5,8 +8,12 @@ import torch
 from analysis.load import load
 from gan_core.config import GanConfig
 from sweeps.cli import main
-from sweeps.config_file import load_config
+from sweeps.config_file import load_config, to_toml
 from sweeps.replay import members_beside, replay
+from sweeps.space import Space
+from sweeps.store import Store
+from sweeps.study import StudyOwner
+from sweeps.worker import Worker
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +31,27 @@ def run(capsys):
         return code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture
+def continued_sweep(tmp_path):
+    """Two trials that went on in another worker after their first rung."""
+    directory = tmp_path / "continued"
+    changes = ["search.trials=2", "search.pruner=none", "train.steps=30", "train.eval_every=10"]
+    changes += ["train.eval_images=100", "train.checkpoint_every_s=0"]
+    changes += ["model.generator_widths=[16]", "model.discriminator_widths=[16]"]
+    config = load_config(None, changes, options={"name": "continued"})
+    store = Store(directory)
+    store.write_config(to_toml(config))
+    for run_id, advances in (("first", 2), ("resumed", 4)):
+        torch.set_num_threads(1)
+        journal, suggest = directory / "study.journal", Space(config).suggest
+        owner = StudyOwner(config.settings(max_in_flight=2), suggest, journal, run_id)
+        exchange = functools.partial(owner.exchange, "w")
+        worker = Worker(config, name="w", slots=4, device="cpu", exchange=exchange, store=store)
+        for _ in range(advances):
+            worker.advance()
+    return directory
 
 
 @pytest.mark.parametrize(
@@ -116,6 +144,38 @@ def test_how_many_trained_together_is_read_from_the_parts(small_sweep):
     # Trials 0 and 1 began together; seed 2 left after two rungs.
     assert members_beside(small_sweep, trials.loc[0]) == {0: 4, 1: 4, 2: 4, 3: 3, 4: 3}
     assert members_beside(small_sweep, trials.loc[2]) == {0: 4, 1: 4, 2: 4}
+
+
+def rewritten(directory, *, without=()):
+    """All of the history in one part."""
+    folder = directory / "history"
+    table = pq.read_table(folder).drop_columns(list(without))
+    shutil.rmtree(folder)
+    folder.mkdir()
+    pq.write_table(table, folder / "all.parquet")
+
+
+def test_how_many_trained_together_is_in_the_rows(own_sweep):
+    rewritten(own_sweep)
+    trials = load(own_sweep).trials.set_index("seed", drop=False)
+    assert members_beside(own_sweep, trials.loc[0]) == {0: 4, 1: 4, 2: 4, 3: 3, 4: 3}
+
+
+def test_in_older_rows_the_parts_tell_how_many_trained_together(own_sweep):
+    for path in (own_sweep / "history").glob("[!.]*.parquet"):
+        pq.write_table(pq.read_table(path).drop_columns(["members"]), path)
+    trials = load(own_sweep).trials.set_index("seed", drop=False)
+    assert members_beside(own_sweep, trials.loc[0]) == {0: 4, 1: 4, 2: 4, 3: 3, 4: 3}
+
+
+def test_a_member_that_was_continued_is_replayed_bit_for_bit(run, continued_sweep):
+    rewritten(continued_sweep)
+    trials = load(continued_sweep).trials
+    assert set(trials["attempt"]) == {1}
+    assert members_beside(continued_sweep, trials.iloc[0]) == {0: 4, 1: 4, 2: 4, 3: 4}
+    code, out, _ = run(continued_sweep, "1")
+    assert "Bitwise equal at all 4 rungs." in out
+    assert code == 0
 
 
 def test_a_member_that_diverges_ends_its_replay(small_sweep):

@@ -42,6 +42,25 @@ def store(tmp_path):
     return Store(tmp_path / "runs" / "s")
 
 
+def test_members_are_kept_until_they_are_dropped(store):
+    assert store.read_members(3) is None
+    store.drop_members([3])
+    store.write_members(3, b"once")
+    store.write_members(3, b"again")
+    assert store.read_members(3) == b"again"
+    assert [path.name for path in (store.directory / "members").iterdir()] == [
+        "trial-3.safetensors"
+    ]
+    store.drop_members([2, 3])
+    assert store.read_members(3) is None
+
+
+def test_members_that_cannot_be_read_are_no_absent_ones(store):
+    (store.directory / "members" / "trial-3.safetensors").mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"cannot read .*trial-3\.safetensors: "):
+        store.read_members(3)
+
+
 @pytest.mark.parametrize("table", SCHEMAS)
 def test_every_table_is_written_with_its_own_schema(store, table):
     store.write(table, [row(table, sweep="s")], "part-0")

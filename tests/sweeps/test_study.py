@@ -345,16 +345,27 @@ def test_a_late_message_about_a_trial_of_another_changes_nothing(make, journal):
 
 def test_a_trial_that_breaks_its_workers_is_given_up(make):
     owner = make()
-    for attempt in range(4):
+    for attempt in range(3):
         (assignment,) = begin(owner)
         assert (assignment.trial, assignment.attempt) == (0, attempt)
     reply = owner.exchange("w", (), (), (), 1)
-    assert [(a.trial, a.attempt) for a in reply.lost] == [(0, 4)]
+    assert [(a.trial, a.attempt, a.breaks) for a in reply.lost] == [(0, 3, 3)]
     assert [a.trial for a in reply.refills] == [1]
     reply = owner.exchange("w", (1,), (), (), 0)  # it was not told: it is said again
-    assert [(a.trial, a.attempt) for a in reply.lost] == [(0, 5)]
+    assert [(a.trial, a.attempt) for a in reply.lost] == [(0, 4)]
     owner.exchange("w", (1,), (), [Final(0, Outcome.FAILED, 0)], 0)
     assert (owner.status().failed, owner.status().running) == (1, 1)
+
+
+def test_only_breaks_count_since_a_trial_last_came_further_than_ever(make):
+    owner = make()
+    for attempt, step in enumerate((10, 20, 20, 20)):
+        (assignment,) = begin(owner)
+        assert assignment.attempt == attempt
+        owner.exchange("w", (0,), [RungReport(0, step, 1.0, 0)], (), 0)
+        owner = make()  # which is in the journal, too
+    (lost,) = owner.exchange("w", (), (), (), 1).lost
+    assert (lost.attempt, lost.breaks) == (4, 3)
 
 
 def test_resuming_often_gives_no_trial_up(make):

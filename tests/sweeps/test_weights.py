@@ -7,7 +7,13 @@ from sweeps.config_file import load_config
 from sweeps.space import Space
 from sweeps.store import Store
 from sweeps.study import StudyOwner
-from sweeps.weights import KeepWeights, kept_members, weights_path
+from sweeps.weights import (
+    KeepWeights,
+    kept_members,
+    kept_trials,
+    members_path,
+    weights_path,
+)
 from sweeps.worker import Worker
 
 
@@ -33,6 +39,16 @@ def test_what_is_there_is_read_from_the_names(tmp_path):
     (path.parent / ".trial-1-seed-2.safetensors.0a1b.tmp").touch()
     (path.parent / "mine.safetensors").touch()
     assert kept_members(tmp_path) == {(3, 12), (0, 10**12)}
+
+
+def test_trials_in_training_are_read_from_the_names(tmp_path):
+    assert kept_trials(tmp_path) == set()
+    for trial in (3, 10**7):
+        path = members_path(tmp_path, trial)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (path.parent / ".trial-1.safetensors.0a1b.tmp").touch()
+    assert kept_trials(tmp_path) == {3, 10**7}
 
 
 def test_a_sweep_keeps_the_complete_and_says_where_they_come_from(small_sweep):

@@ -2,12 +2,15 @@
 
 import dataclasses
 import functools
+import shutil
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from analysis.load import load
 from analysis.schema import END_METRICS, SPECTRAL_NORMS
 from gan_core.config import GanConfig
 from gan_core.data import load_dataset
@@ -19,6 +22,7 @@ from sweeps.protocol import Reply
 from sweeps.space import Space
 from sweeps.store import Store
 from sweeps.study import StudyOwner
+from sweeps.weights import kept_trials
 from sweeps.worker import Worker
 
 SMALL = [
@@ -53,6 +57,11 @@ class Sweep:
         suggest = Space(self.config).suggest
         journal = self.directory / "study.journal"
         return StudyOwner(self.config.settings(), suggest, journal, run_id)
+
+    def killed_and_resumed(self, slots=8):
+        """A worker of a run that follows one which a power cut ended."""
+        self.owner = self.new_owner(f"resumed-{time.monotonic()}")
+        return self.worker(slots=slots)
 
     def worker(self, name="w", slots=8, exchange=None):
         exchange = exchange or functools.partial(self.owner.exchange, name)
@@ -328,12 +337,15 @@ def test_trials_that_another_worker_took_over_are_dropped_without_rows(tmp_path)
 
 def test_a_trial_that_broke_its_workers_again_and_again_is_stored_as_failed(tmp_path):
     sweep = Sweep(tmp_path, "search.trials=2", "search.max_in_flight=1", "search.pruner=none")
-    for _ in range(4):
-        sweep.worker(slots=2).advance()  # takes the trial, and dies
+    for run in range(2):
+        sweep.owner = sweep.new_owner(f"run {run}")
+        for _ in range(3 if run else 2):
+            sweep.worker(slots=2).advance()  # takes the trial, and dies
     finish(sweep.worker(slots=2))
     trials = sweep.table("trials").set_index("trial")
     assert list(trials.loc[0, "status"]) == ["failed", "failed"]
-    assert trials.loc[0, "error"].str.contains("worker").all()
+    assert set(trials.loc[0, "error"]) == {"its worker died 3 times while it trained"}
+    assert set(trials.loc[0, "attempt"]) == {5}
     assert list(trials.loc[1, "status"]) == ["complete", "complete"]
     assert sweep.study.trials[0].state.name == "FAIL"
 
@@ -349,6 +361,160 @@ def test_asked_to_stop_a_worker_ends_and_a_resumed_sweep_completes_the_rest(tmp_
     trials = sweep.table("trials")
     assert len(trials) == 8
     assert (trials["attempt"].max(), set(trials["status"])) == (1, {"complete"})
+
+
+# Enough for all at once: what is proposed later depends on what was known by then.
+AT_ONCE = [
+    "search.trials=6",
+    "search.pruner=none",
+    "search.sampler=random",
+    "train.steps=60",
+    # Members alone of their kind would round unlike two of them.
+    "space.loss={choices=['hinge', 'wgan-gp']}",
+    "space.label_smoothing=",
+    "search.baseline=[]",
+]
+KEPT = [*AT_ONCE, "train.checkpoint_every_s=0"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    sweep = Sweep(tmp_path_factory.mktemp("undisturbed"), *AT_ONCE)
+    finish(sweep.worker(slots=12))
+    return load(sweep.directory)
+
+
+def assert_same(sweep, undisturbed):
+    """Every row, but for who wrote it and when."""
+    found = load(sweep.directory)
+    unlike = ["sweep", "attempt", "seconds"]
+    pd.testing.assert_frame_equal(
+        found.history.drop(columns=unlike),
+        undisturbed.history.drop(columns=unlike),
+        check_exact=True,
+    )
+    unlike += ["ended_at"]
+    pd.testing.assert_frame_equal(
+        found.trials.drop(columns=unlike), undisturbed.trials.drop(columns=unlike), check_exact=True
+    )
+    assert list(found.samples["png"]) == list(undisturbed.samples["png"])
+
+
+def test_a_killed_and_resumed_sweep_is_bit_for_bit_what_it_is_undisturbed(tmp_path, undisturbed):
+    sweep = Sweep(tmp_path, *KEPT)
+    worker = sweep.worker(slots=12)
+    for _ in range(3):
+        worker.advance()
+    shutil.copytree(tmp_path / "members", tmp_path / "older")
+    worker.advance()  # reported, and lost: it is trained and reported again
+    shutil.rmtree(tmp_path / "members")
+    (tmp_path / "older").rename(tmp_path / "members")
+    resumed = sweep.killed_and_resumed(slots=12)
+    resumed.advance()
+    assert resumed.advance().member_steps == 12 * 10  # the first of the two only asked for work
+    finish(resumed)
+    assert_same(sweep, undisturbed)
+    assert set(load(tmp_path).trials["attempt"]) == {1}
+    assert {t.state.name for t in sweep.study.trials} == {"COMPLETE"}
+    for told in sweep.study.trials:
+        assert sorted(told.intermediate_values) == [10, 20, 30, 40, 50, 60]
+
+
+def test_it_can_be_killed_at_every_rung(tmp_path, undisturbed):
+    sweep = Sweep(tmp_path, *KEPT)
+    sweep.worker(slots=12).advance()
+    for _ in range(5):
+        worker = sweep.killed_and_resumed(slots=12)
+        worker.advance()
+        worker.advance()
+    finish(sweep.killed_and_resumed(slots=12))
+    assert_same(sweep, undisturbed)
+    assert set(load(tmp_path).trials["attempt"]) == {6}
+
+
+def test_among_other_members_the_same_trials_are_the_same(tmp_path, undisturbed):
+    sweep = Sweep(tmp_path, *KEPT)
+    worker = sweep.worker(slots=12)
+    for _ in range(3):
+        worker.advance()
+    sweep.owner = sweep.new_owner("resumed")
+    names = ("a", "b", "c")
+    finish(*(sweep.worker(name, slots=4) for name in names))
+    found, whole = load(tmp_path).history, undisturbed.history
+    assert (found["members"] == 4).any()
+    for name in ("g_loss_mean", "d_loss_mean", "frechet_distance"):
+        # Of four members one may be alone of its kind, whose kernels round unlike.
+        np.testing.assert_allclose(found[name], whole[name], rtol=1e-3)
+
+
+def test_what_is_asked_to_stop_is_kept_and_goes_on_from_there(tmp_path):
+    sweep = Sweep(tmp_path, *AT_ONCE)
+    worker = sweep.worker(slots=12)
+    for _ in range(3):
+        worker.advance()
+    assert kept_trials(tmp_path) == set()  # it is not a minute yet
+    sweep.owner.request_stop()
+    assert worker.advance().done
+    assert kept_trials(tmp_path) == set(range(6))
+    resumed = sweep.killed_and_resumed(slots=12)
+    finish(resumed)
+    assert resumed._member_steps == 12 * 30
+    assert kept_trials(tmp_path) == set()
+
+
+def test_what_was_kept_never_begins_again_from_its_first_step(tmp_path):
+    sweep = Sweep(tmp_path, *AT_ONCE, "train.checkpoint_every_s='never'")
+    worker = sweep.worker(slots=12)
+    worker.advance()
+    sweep.owner.request_stop()
+    worker.advance()
+    assert not (tmp_path / "members").exists()
+    resumed = sweep.killed_and_resumed(slots=12)
+    finish(resumed)
+    assert resumed._member_steps == 12 * 60
+
+
+def test_a_trial_goes_on_without_its_diverged_seed_whose_record_travels(tmp_path):
+    changes = [*KEPT, "search.allowed_diverged_share=0.5", "search.trials=2"]
+    sweep = Sweep(tmp_path, *changes)
+    worker = sweep.worker(slots=4)
+    worker.advance()
+    worker.advance()
+    victim = worker._cohort.members[0]
+    worker._cohort.G.parameters[worker._cohort.slot(victim), 0] = torch.nan
+    assert worker.advance().members == 3
+    resumed = sweep.killed_and_resumed(slots=4)
+    assert resumed.advance().members == 3
+    before = load(tmp_path)
+    finish(resumed)
+    after = load(tmp_path)
+    seed = victim.config.seed
+    row = after.trials.set_index("seed").loc[seed]
+    assert (row["status"], row["diverged_step"], row["attempt"]) == ("diverged", 11, 1)
+    pd.testing.assert_frame_equal(
+        *(sweep.history[sweep.history["seed"] == seed] for sweep in (before, after))
+    )
+    assert sorted(after.history[after.history["seed"] == seed]["rung"]) == [0, 1, 2]
+    assert sorted(after.samples["seed"]) == sorted(after.trials["seed"])
+    assert sorted(after.trials["status"]) == ["complete", "complete", "complete", "diverged"]
+
+
+def test_a_worker_that_dies_before_its_end_is_told_leaves_the_trial_to_be_gone_on_with(tmp_path):
+    sweep = Sweep(tmp_path, *KEPT)
+
+    def unreachable(**message):
+        if message["finals"]:
+            raise ConnectionError
+        return sweep.owner.exchange("w", **message)
+
+    with pytest.raises(ConnectionError):
+        finish(sweep.worker(slots=12, exchange=unreachable))
+    assert kept_trials(tmp_path) == set(range(6))
+    resumed = sweep.killed_and_resumed(slots=12)
+    finish(resumed)
+    assert resumed._member_steps == 12 * 10
+    assert kept_trials(tmp_path) == set()
+    assert len(load(tmp_path).trials) == 12
 
 
 def test_a_worker_without_work_waits_for_others(tmp_path):
