@@ -171,12 +171,15 @@ def _like_real(
 ) -> np.ndarray:
     """Whether members' samples at their end are like real ones: bool, false if it cannot be told.
 
-    A real sample that is far from all others may have everything within its reach, an untrained
-    generator's samples too; then these must be within the reach of more than that one.
+    A mixture says so itself. A real image that is far from all others may have everything within
+    its reach, an untrained generator's images too; then these must be within that of more.
     """
-    last = trials.reindex(columns=["final_precision_k5", "final_density_k5"])
-    near = last["final_precision_k5"] >= t.like_real * real["precision_k5"]
-    return (near & (untrained["density_k5"] < t.like_real * last["final_density_k5"])).to_numpy()
+    columns = ["final_hq_share", "final_precision_k5", "final_density_k5"]
+    good, precision, density = (trials.reindex(columns=columns)[name] for name in columns)
+    near = precision >= t.like_real * real["precision_k5"]
+    nearer = near & (untrained["density_k5"] < t.like_real * density)
+    is_mixture = np.isfinite(real["hq_share"])
+    return (good >= t.quality * real["hq_share"] if is_mixture else nearer).to_numpy()
 
 
 def _at_end(trials: pd.DataFrame) -> pd.DataFrame:

@@ -100,10 +100,10 @@ class Thresholds:
     """Share of it that no sound generator has. Ours. Measured: GANs with nine modes or more
     .01-.10, classes shrunk to nothing .09-.23."""
     quality: float = 0.5
-    """Share of a mixture's points that are good, over that of real ones. Ours. Sound GANs have
-    .84-.93 of their points there and dip to .45; a published one has .53 (VEEGAN, Srivastava et
-    al. 2017, arXiv:1705.07761, table 1). One that drew a smooth ring through all eight modes,
-    with D's loss at its equilibrium, had .01."""
+    """Share of a mixture's points that are good, over that of real ones; one mode with less may
+    be an untrained generator's. Ours. Sound GANs have .84-.93 of their points there and dip to
+    .45; a published one has .53 (VEEGAN, Srivastava et al. 2017, arXiv:1705.07761, table 1). One
+    that drew a smooth ring through all eight modes, with D's loss at equilibrium, had .01."""
     mode_points: float = 2
     """Good points per mode that it takes to count modes: so few from K equal modes have an
     effective number of about K exp(-1/4). Ours."""

@@ -553,6 +553,7 @@ def points(sweep, hq_share):
     shares = dict(enumerate(hq_share))
     sweep.control["hq_share"] = [0.989, 0.0]
     sweep.history["hq_share"] = sweep.history["trial"].map(shares)
+    sweep.trials["final_hq_share"] = sweep.trials["trial"].map(shares)
     sweep.history["mode_histogram"] *= sweep.history["hq_share"]
     return sweep
 
@@ -567,6 +568,16 @@ def test_points_that_are_no_good_are_undertrained_although_no_mode_is_missing(wr
     assert "few_modes" in found["unjudged"][2]
     assert found["value"][1] == pytest.approx(0.4)
     assert found["threshold"][1] == pytest.approx(0.989 / 2)
+
+
+def test_one_mode_that_scores_as_an_untrained_generator_is_a_collapse_if_its_points_are_good(
+    writer,
+):
+    one = {"frechet": lambda r: 350.0, "shares": lambda r: writer.even(1)}
+    writer.members(*(writer.member(trial, **one) for trial in range(2)))
+    writer.control()
+    found = judge(points(writer.load(), [0.9, 0.3]))
+    assert found["rule"].tolist() == ["few_modes", "untrained"]
 
 
 def test_modes_lost_are_a_collapse_also_where_the_points_are_no_good(writer):
