@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from gan_core.config import ConfigError
+from sweeps.attached import check_address
 from sweeps.cli_arguments import (
     DEFAULT_STORAGE,
     DONE,
@@ -42,6 +43,15 @@ __all__ = ["confirm", "init", "resume", "run"]
 _FEWEST_SEEDS = 5  # below them a configuration cannot be called unstable: `analysis.seeds`
 
 Name = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the sweep's directory.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="auto|HOST:PORT",
+        callback=lambda given: given and check_address(given),
+        help="Use a running Ray cluster that this machine is a node of.",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the config and the plan; write nothing.")
 ]
@@ -95,6 +105,7 @@ def run(
     storage: Annotated[
         str | None, typer.Option(metavar="DIR", help="The directory for sweeps.")
     ] = None,
+    address: Address = None,
     dry_run: DryRun = False,
 ) -> int:
     """Run a new sweep.
@@ -105,6 +116,7 @@ def run(
     gansweep run --set space.lr_g=2e-4                            fix one
     gansweep run --set space.latent_dim='{low=8, high=64}'        search one
     gansweep run --set space.loss=hinge --set space.label_smoothing=
+    gansweep run sweep.toml --address auto                        on the cluster that runs here
 
     A VALUE is read as TOML; what is none is text, and no value at all removes the key. The dry
     run prints a TOML that can be run itself.
@@ -112,7 +124,7 @@ def run(
     options = {"search.trials": trials, "name": name, "storage": storage}
     given = {key: value for key, value in options.items() if value is not None}
     loaded = load_config(config, changes or (), options=given)
-    return _begin(loaded, dry_run)
+    return _begin(loaded, dry_run, address)
 
 
 def resume(
@@ -121,6 +133,7 @@ def resume(
         int | None, typer.Option(metavar="N", help="Extend the sweep to N trials in all.")
     ] = None,
     storage: Storage = DEFAULT_STORAGE,
+    address: Address = None,
 ) -> int:
     """Go on with a sweep that was stopped, or extend one that is done.
 
@@ -137,7 +150,7 @@ def resume(
             raise SweepConfigError("search.trials", trials, right, "--trials")
         options = {"search.trials": trials}
     config = stored(directory, options, check_files=True)
-    return _start(config, plan(config, this_machine(config.resources.device)), directory)
+    return _start(config, directory=directory, address=address)
 
 
 def confirm(
@@ -223,11 +236,13 @@ def _tell(confirming: SweepConfig, sweep: str) -> None:
     )
 
 
-def _begin(config: SweepConfig, dry_run: bool) -> int:
+def _begin(config: SweepConfig, dry_run: bool, address: str | None = None) -> int:
     """Runs a new sweep, or shows what would run."""
     root = Path(config.storage).expanduser().absolute()
     named = config.model_copy(update={"name": choose_name(root, config.name, config.data.dataset)})
-    planned = plan(named, this_machine(named.resources.device))
+    if address is not None and not dry_run:
+        return _start(config, address=address)
+    planned = _plan_there(named, address) if address else _plan_here(named)
     if not dry_run:
         return _start(config, planned)
     check_architecture(named)
@@ -235,15 +250,36 @@ def _begin(config: SweepConfig, dry_run: bool) -> int:
     return DONE
 
 
-def _start(config: SweepConfig, planned: Plan, directory: Path | None = None) -> int:
+def _plan_there(config: SweepConfig, address: str) -> Plan:
+    """Looks at the cluster, and leaves it."""
+    from sweeps.runner import plan_on_cluster
+
+    return plan_on_cluster(config, address)
+
+
+def _plan_here(config: SweepConfig) -> Plan:
+    return plan(config, this_machine(config.resources.device))
+
+
+def _start(
+    config: SweepConfig,
+    planned: Plan | None = None,
+    directory: Path | None = None,
+    address: str | None = None,
+) -> int:
     """Runs a sweep, a new one without a directory, and shows what came of it."""
     from sweeps.runner import launch
 
     progress = Console(stderr=True)
-    home, status = launch(config, planned=planned, console=progress, directory=directory)
+    if address is None:
+        planned = planned or _plan_here(config)
+    home, status = launch(
+        config, planned=planned, console=progress, directory=directory, address=address
+    )
     show_standing(config, home)
     if not status.done:
-        progress.print(f"Stopped; {command('resume', home)} goes on.", soft_wrap=True)
+        again = command("resume", home, *(["--address", address] if address else []))
+        progress.print(f"Stopped; {again} goes on.", soft_wrap=True)
         return INTERRUPTED
     hints = [f"{command('report', short_name(home))} makes a page of it"]
     if config.search.confirms is None:

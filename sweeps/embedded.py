@@ -8,23 +8,25 @@ to say goes to log files.
 from __future__ import annotations
 
 import contextlib
-import importlib
-import logging
 import os
 import secrets
 import shutil
-import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from sweeps.import_path import worker_variables
+from sweeps.ray_driver import (
+    DRIVER_VARIABLES,
+    NAMESPACE,
+    environment,
+    job_config,
+    logged_to,
+    reload_authentication,
+    terminate_handler_kept,
+    worker_environment,
+)
 
-__all__ = ["NAMESPACE", "embedded_ray", "worker_environment"]
-
-NAMESPACE = "gansweep"
-"""Ray namespace of the actors that have names."""
+__all__ = ["embedded_ray"]
 
 _TOKEN = secrets.token_hex(32)
 
@@ -36,35 +38,6 @@ _PREFIX = "gansweep-"
 
 # Unix sockets have paths of at most 107 bytes, of which Ray's session takes about 65.
 _LONGEST_TEMPORARY = 30
-
-_DRIVER_VARIABLES = {
-    # Explicit, because with the mode unset Ray writes a token to ~/.ray, which changes how every
-    # other Ray of this user starts.
-    "RAY_AUTH_MODE": "token",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # Under `uv run` Ray would pack the user's directory and build a new environment from it.
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    # Without it Tune moves workers into its trial directory, where the user's paths end.
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # Tune's own CSV, JSON and TensorBoard files: our results are Parquet.
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # The new output engine prints a table of its settings even at verbose=0; the old one is silent.
-    "RAY_AIR_NEW_OUTPUT": "0",
-    # The runner decides what Ctrl-C does.
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-}
-
-
-def worker_environment() -> dict[str, Any]:
-    """Ray's `runtime_env` for our workers: our packages, the driver's paths, one CPU thread.
-
-    One thread, because workers share the cores; the user's own OMP_NUM_THREADS stands.
-    """
-    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    return {
-        "env_vars": worker_variables() | threads,
-        "worker_process_setup_hook": "sweeps.import_path.settle_worker",
-    }
 
 
 @contextlib.contextmanager
@@ -90,8 +63,12 @@ def embedded_ray(*, cpus: int, gpus: int, log_dir: Path) -> Iterator[Path]:
     log_dir = Path(log_dir).absolute()
     log_dir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        token = {} if "RAY_AUTH_TOKEN_PATH" in os.environ else {"RAY_AUTH_TOKEN": _TOKEN}
-        stack.enter_context(_environment(_DRIVER_VARIABLES | token))
+        # Explicit, because with the mode unset Ray writes a token to ~/.ray, which changes how
+        # every other Ray of this user starts.
+        access = {"RAY_AUTH_MODE": "token"}
+        if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+            access["RAY_AUTH_TOKEN"] = _TOKEN
+        stack.enter_context(environment(DRIVER_VARIABLES | access))
         import ray  # after the variables, some of which it reads as it is imported
 
         if ray.is_initialized():
@@ -99,9 +76,9 @@ def embedded_ray(*, cpus: int, gpus: int, log_dir: Path) -> Iterator[Path]:
                 "Ray is already running in this process: call ray.shutdown() first, or give its "
                 "address"
             )
-        _reload_authentication()
-        restore_handler = stack.enter_context(_terminate_handler_kept())
-        stack.enter_context(_logged_to(log_dir / "ray-driver.log"))
+        reload_authentication()
+        restore_handler = stack.enter_context(terminate_handler_kept())
+        stack.enter_context(logged_to(log_dir / "ray-driver.log"))
         _collect_killed(log_dir)
         temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_short_temporary()))
         stack.callback(shutil.rmtree, temporary, ignore_errors=True)
@@ -115,94 +92,13 @@ def embedded_ray(*, cpus: int, gpus: int, log_dir: Path) -> Iterator[Path]:
             include_dashboard=False,
             log_to_driver=False,
             namespace=NAMESPACE,
-            job_config=_job_config(),
+            job_config=job_config(),
             runtime_env=worker_environment(),
             _temp_dir=str(temporary),
             _node_ip_address="127.0.0.1",  # Ray then outlives a change of network
         )
         restore_handler()
         yield _link_logs(temporary, log_dir)
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set what the user has not set; afterwards the environment is as it was, Ray's marks too.
-
-    Ray leaves PYTHONBREAKPOINT pointing at its own debugger.
-    """
-    before = dict(os.environ)
-    os.environ.update({name: value for name, value in variables.items() if name not in before})
-    try:
-        yield
-    finally:
-        for name in set(os.environ) - set(before):
-            del os.environ[name]
-        os.environ.update(before)
-
-
-def _reload_authentication() -> None:
-    """Let a Ray that was imported before the variables were set read them now.
-
-    Ray does the same where it turns tokens on by itself (ray/_private/authentication). Older
-    releases have no tokens.
-    """
-    raylet: Any = importlib.import_module("ray._raylet")
-    if hasattr(raylet, "AuthenticationTokenLoader"):
-        raylet.Config.initialize("")
-        raylet.AuthenticationTokenLoader.instance().reset_cache()
-
-
-def _job_config() -> Any:
-    """A job whose workers do not get the driver's directories at the front of `sys.path`.
-
-    Ray leaves them out for a job that says it brings a working directory; `settle_worker` puts
-    them at the end. Should the private method go, our packages are still found first.
-    """
-    from ray.job_config import JobConfig
-
-    class OwnPath(JobConfig):
-        def _runtime_env_has_working_dir(self) -> bool:
-            return True
-
-    return OwnPath()
-
-
-@contextlib.contextmanager
-def _terminate_handler_kept() -> Iterator[Callable[[], None]]:
-    """Undo `ray.init`'s handler of SIGTERM at the end; a handler of the caller's at once.
-
-    Ray's, which raises SystemExit, is better than the system's default, which would skip our
-    cleaning up.
-
-    Yields:
-        What to call after `ray.init`.
-    """
-    before = signal.getsignal(signal.SIGTERM)
-
-    def restore() -> None:
-        # Not outside the main thread, where Ray sets no handler either.
-        with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGTERM, before)
-
-    try:
-        yield restore if callable(before) else lambda: None
-    finally:
-        restore()
-
-
-@contextlib.contextmanager
-def _logged_to(path: Path) -> Iterator[None]:
-    """Send what Ray and Tune log in this process to a file instead of the terminal."""
-    logger = logging.getLogger("ray")
-    handlers, level = logger.handlers[:], logger.level
-    file = logging.FileHandler(path, delay=True, encoding="utf-8")
-    logger.handlers[:] = [file]
-    try:
-        yield
-    finally:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-        file.close()
 
 
 def _collect_killed(log_dir: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import secrets
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +9,19 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayActorError, RayTaskError
 
 from gan_core.config import ConfigError
+from sweeps.cluster_plan import gpu_share
 from sweeps.config import SweepConfig
+from sweeps.demand import Demand
 from sweeps.ledger import MOST_BREAKS
 from sweeps.mistakes import SweepFailure
+from sweeps.nodes import Expected
+from sweeps.owner import end_owner, own_study
 from sweeps.plan import Plan
 from sweeps.protocol import StudyStatus
-from sweeps.space import Space
 from sweeps.store import Store
-from sweeps.study import StudyOwner
 from sweeps.trainable import CohortTrainable
 
 __all__ = ["Fleet", "SweepError"]
@@ -44,13 +44,26 @@ class Fleet:
         journal: Optuna's, of the sweep.
         store: where the workers' rows go.
         log_dir: where Tune may keep its state, which nothing reads again.
+        expected: what each worker sees to before it begins; None where all is one machine.
+
+    Raises:
+        SweepError: the study cannot be owned.
     """
 
     def __init__(
-        self, config: SweepConfig, plan: Plan, journal: Path, store: Store, log_dir: Path
+        self,
+        config: SweepConfig,
+        plan: Plan,
+        journal: Path,
+        store: Store,
+        log_dir: Path,
+        expected: Expected | None = None,
     ) -> None:
-        self._owner = _own_study(config, plan, journal)
-        self._fit = _Fit(_tuner(config, plan, store, log_dir, self._owner))
+        self._owner = own_study(config, plan, journal)
+        self._demand = Demand(max(1, plan.slots // config.train.seeds))
+        self.status()  # begins no worker before there is an owner
+        tuner = _tuner(config, plan, store, log_dir, self._owner, expected, self._demand)
+        self._fit = _Fit(tuner)
         self._fit.start()
 
     def is_running(self) -> bool:
@@ -63,11 +76,21 @@ class Fleet:
 
     def status(self) -> StudyStatus:
         """Where the sweep stands."""
-        return ray.get(self._owner.status.remote())
+        try:
+            status: StudyStatus = ray.get(self._owner.status.remote())
+        except RayActorError as error:
+            raise SweepError(f"the study's owner cannot live: {_last_line(error)}") from None
+        self._demand.hear(status)
+        return status
 
     def request_stop(self) -> None:
-        """Lets the workers end at their next rung."""
+        """Lets the workers end at their next rung, and withdraws those that wait."""
         ray.get(self._owner.request_stop.remote())
+        self.status()
+
+    def close(self) -> None:
+        """Ends the owner, which would outlive this process. Everything is in the journal."""
+        end_owner(self._owner)
 
     def failure(self) -> Exception:
         """Why all workers have ended though trials are left."""
@@ -96,47 +119,36 @@ def _failure(errors: Sequence[BaseException]) -> Exception:
         if isinstance(error, RayTaskError) and isinstance(error.cause, SweepFailure | ConfigError):
             return error.cause
     if errors:
-        # Its last line is the error itself, below the traceback of the worker.
-        last = str(errors[0]).strip().splitlines()[-1]
+        last = _last_line(errors[0])
+        # What a worker raises as it begins comes as text alone.
+        _, is_ours, message = last.partition(f"{SweepFailure.__module__}.SweepFailure: ")
+        if is_ours:
+            return SweepFailure(message)
         return SweepError(f"a worker broke {_RESTARTS + 1} times, at last with {last}")
     return SweepError("the workers ended before the sweep was done")
 
 
-def _own_study(config: SweepConfig, plan: Plan, journal: Path) -> Any:
-    """The actor that owns the study; its calls may be repeated, so Ray repeats them for us."""
-    options = {
-        "num_cpus": 0,
-        "max_restarts": -1,
-        "max_task_retries": -1,
-    }
-    return (
-        ray.remote(StudyOwner)
-        .options(**options)
-        .remote(
-            config.settings(max_in_flight=plan.max_in_flight),
-            Space(config).suggest,
-            journal,
-            secrets.token_hex(8),
-        )
-    )
+def _last_line(error: BaseException) -> str:
+    """The error itself, below the traceback of the process that it comes from."""
+    return str(error).strip().splitlines()[-1]
 
 
-def _tuner(config: SweepConfig, plan: Plan, store: Store, log_dir: Path, owner: Any) -> tune.Tuner:
+def _tuner(
+    config: SweepConfig,
+    plan: Plan,
+    store: Store,
+    log_dir: Path,
+    owner: Any,
+    expected: Expected | None,
+    demand: Demand,
+) -> tune.Tuner:
     trainable = tune.with_parameters(
-        CohortTrainable,
-        sweep=config,
-        store=store,
-        owner=owner,
-        slots=plan.slots,
-        device=plan.device,
-        threads=plan.threads_per_worker,
+        CohortTrainable, sweep=config, store=store, owner=owner, plan=plan, expected=expected
     )
-    # Whole workers must fit on each device: three on two devices are two on one of them.
-    share = 1 / math.ceil(plan.workers / plan.gpus) if plan.gpus else 0
-    resources = {"cpu": 1, "gpu": share}
     return tune.Tuner(
-        tune.with_resources(trainable, resources),
+        tune.with_resources(trainable, lambda worker: _claim(plan, worker["worker"])),
         param_space={"worker": tune.grid_search(list(range(plan.workers)))},
+        tune_config=tune.TuneConfig(scheduler=demand),
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(log_dir),
@@ -145,3 +157,10 @@ def _tuner(config: SweepConfig, plan: Plan, store: Store, log_dir: Path, owner: 
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
+
+
+def _claim(plan: Plan, worker: int) -> tune.PlacementGroupFactory:
+    """What a worker claims of its node."""
+    share = gpu_share(plan, worker)
+    bundle = {"CPU": 1.0} | ({"GPU": share} if share else {})
+    return tune.PlacementGroupFactory([bundle], strategy="SPREAD")

@@ -1,9 +1,11 @@
-"""Runs a sweep on this machine: its directory, its Ray, its display, its stop."""
+"""Runs a sweep, on this machine or a cluster: its directory, its Ray, its display, its stop."""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from gan_core.config import ConfigError
+from sweeps.attached import attached_ray, reach
+from sweeps.cluster_plan import ClusterPlan, cluster_plan, trainers
 from sweeps.config import SweepConfig
 from sweeps.config_file import to_toml
 from sweeps.continuation import check_study
@@ -20,6 +25,7 @@ from sweeps.importances import write_importances
 from sweeps.lock import SweepLock
 from sweeps.machine import this_machine
 from sweeps.naming import make_directory
+from sweeps.nodes import Expected, alive, expect, survey
 from sweeps.plan import Plan, plan
 from sweeps.preflight import check_architecture
 from sweeps.progress import Display
@@ -30,7 +36,7 @@ from sweeps.versions import versions
 if TYPE_CHECKING:
     from sweeps.fleet import Fleet
 
-__all__ = ["launch", "run"]
+__all__ = ["launch", "plan_on_cluster", "run"]
 
 JOURNAL_NAME = "study.journal"
 LOGS_NAME = "logs"
@@ -60,16 +66,22 @@ def run(config: SweepConfig) -> Path:
 
 
 def launch(
-    config: SweepConfig, *, planned: Plan, console: Console, directory: Path | None = None
+    config: SweepConfig,
+    *,
+    planned: Plan | None = None,
+    console: Console,
+    directory: Path | None = None,
+    address: str | None = None,
 ) -> tuple[Path, StudyStatus]:
-    """Runs a sweep on this machine until it is done or interrupted.
+    """Runs a sweep until it is done or interrupted.
 
     Args:
         config: of the sweep.
-        planned: how the machine is used.
+        planned: how this machine is used; a cluster is planned once its nodes are known.
         console: where progress is shown.
         directory: of the sweep to go on with; None begins a new one by the config's name, or
             without one by the next free name.
+        address: of a running cluster, see `sweeps.attached`; None starts a Ray on this machine.
 
     Returns:
         The sweep's directory, and where it stands at the end. Unless it is `done`, it was
@@ -77,11 +89,15 @@ def launch(
 
     Raises:
         ConfigError: the architecture cannot be used, the name is taken, the sweep is being run by
-            somebody else, or was begun with settings whose values cannot be compared.
+            somebody else, or was begun with settings whose values cannot be compared; no cluster
+            is to be had at the address, or one of its nodes cannot take part.
         StorageError: results cannot be written.
         SweepError: workers broke again and again.
     """
     check_architecture(config)
+    if address is not None:
+        reach(address)
+    is_new = directory is None
     if directory is None:
         directory = _make(config)
         config = config.model_copy(update={"name": directory.name})
@@ -91,21 +107,63 @@ def launch(
         check_study(config.settings(), directory / JOURNAL_NAME)
         made_with = "\n".join(f"{package} {number}" for package, number in versions().items())
         store.write_config(to_toml(config, comment=made_with))
-        with (
-            _stop_requests() as asked,
-            embedded_ray(cpus=planned.workers, gpus=planned.gpus, log_dir=logs),
-        ):
-            # Ray reads some of its environment, which embedded_ray sets, when it is imported.
+        with _stop_requests() as asked, contextlib.ExitStack() as stack:
+            expected = None
+            if address is None:
+                planned = planned or plan(config, this_machine(config.resources.device))
+                stack.enter_context(
+                    embedded_ray(cpus=planned.workers, gpus=planned.gpus, log_dir=logs)
+                )
+            else:
+                stack.enter_context(attached_ray(address, log_dir=logs))
+                expected = stack.enter_context(expect(directory))
+                with _removed_if_refused(directory if is_new else None):
+                    planned = _plan_cluster(config, expected)
+            # Ray reads some of its environment, which was just set, when it is imported.
             from sweeps.fleet import Fleet
 
             store.clean()
             objective = config.search.objective
-            with Display(config.search.trials, console, objective=objective) as display:
-                fleet = Fleet(config, planned, directory / JOURNAL_NAME, store, logs)
-                status = _watch(fleet, display, console, asked)
-        # Ray has ended, and with it the only writer of the journal.
+            display = Display(config.search.trials, console, objective=objective)
+            stack.enter_context(display)
+            fleet = Fleet(config, planned, directory / JOURNAL_NAME, store, logs, expected)
+            stack.callback(fleet.close)
+            status = _watch(fleet, display, console, asked)
+        # Its owner has ended, and with it the only writer of the journal.
         write_importances(directory / JOURNAL_NAME, store)
     return directory, status
+
+
+def plan_on_cluster(config: SweepConfig, address: str) -> ClusterPlan:
+    """How a sweep would use a running cluster; begins nothing.
+
+    Raises:
+        ConfigError: no cluster is to be had at the address, or one of its nodes cannot take part.
+    """
+    reach(address)
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        attached_ray(address, log_dir=Path(logs)),
+        expect() as expected,
+    ):
+        return _plan_cluster(config, expected)
+
+
+@contextlib.contextmanager
+def _removed_if_refused(directory: Path | None) -> Iterator[None]:
+    """Leaves no directory of a sweep that a cluster cannot run: its name is free to try again."""
+    try:
+        yield
+    except ConfigError:
+        if directory is not None:
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def _plan_cluster(config: SweepConfig, expected: Expected) -> ClusterPlan:
+    """Asks the nodes that may train, and plans with what they have."""
+    nodes = trainers(config, alive())
+    return cluster_plan(config, survey(nodes, config, expected))
 
 
 def _make(config: SweepConfig) -> Path:

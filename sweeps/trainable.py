@@ -17,8 +17,12 @@ from gan_core.config import GanConfig
 from gan_core.loop import run_interval
 from gan_core.metrics.evaluate import Evaluator
 from sweeps.assembly import assemble_cohort, assemble_dataset
+from sweeps.cluster_plan import gpu_share, slots_here
 from sweeps.config import SweepConfig
+from sweeps.demand import ROOM
+from sweeps.nodes import Expected, examine_as_worker
 from sweeps.objective import trial_value
+from sweeps.plan import Plan
 from sweeps.store import Store
 from sweeps.worker import Worker
 
@@ -27,6 +31,7 @@ __all__ = ["CohortTrainable", "GanTrainable"]
 _HEARTBEAT_S = 20.0
 _COHORT_NAME = "cohort.safetensors"
 _IDLE_S = 0.5  # between two askings of a worker for which there is nothing to do
+_IDLE_END_S = 30.0
 
 
 class CohortTrainable(tune.Trainable):
@@ -42,9 +47,8 @@ class CohortTrainable(tune.Trainable):
         sweep: SweepConfig | None = None,
         store: Store | None = None,
         owner: Any = None,
-        slots: int = 1,
-        device: str = "cpu",
-        threads: int = 1,
+        plan: Plan | None = None,
+        expected: Expected | None = None,
     ) -> None:
         """Makes the worker; called by Tune, again after each restart.
 
@@ -53,22 +57,30 @@ class CohortTrainable(tune.Trainable):
             sweep: its config.
             store: where rows go.
             owner: handle of the actor that owns the study.
-            slots: members at a time.
-            device: "cpu" or "cuda".
-            threads: of torch.
+            plan: of the sweep.
+            expected: what this node must have; a cluster may have got it after the sweep began.
+
+        Raises:
+            ConfigError: this node's device has no room for a trial.
+            SweepFailure: this node cannot take part.
         """
-        if sweep is None or store is None:
-            raise ValueError("sweep and store are given through tune.with_parameters")
-        torch.set_num_threads(threads)
-        name = f"worker-{config['worker']}"
+        if sweep is None or store is None or plan is None:
+            raise ValueError("sweep, store and plan are given through tune.with_parameters")
+        if expected is not None:
+            examine_as_worker(sweep, expected)
+        torch.set_num_threads(plan.threads_per_worker)
+        number = config["worker"]
+        name, slots = f"worker-{number}", slots_here(sweep, plan, number)
+        self._owner, self._room = owner, slots // sweep.train.seeds
         self._worker = Worker(
             sweep,
             name=name,
             slots=slots,
-            device=device,
+            device="cuda" if gpu_share(plan, number) else "cpu",
             exchange=functools.partial(_exchange, owner, name),
             store=store,
         )
+        self._idle_since: float | None = None
         self._control_due = config["worker"] == 0
         self._stopped = threading.Event()
         threading.Thread(target=self._beat, args=(owner, name), daemon=True).start()
@@ -80,14 +92,31 @@ class CohortTrainable(tune.Trainable):
             # After the first interval: what it is compared with takes a second or two to sum up.
             self._worker.write_control()
             self._control_due = False
-        if not advance.members and not advance.done:
-            time.sleep(_IDLE_S)
         return {
             "members": advance.members,
             "member_steps": advance.member_steps,
             "ended_trials": advance.ended,
-            "done": advance.done,
+            ROOM: self._room,
+            "done": advance.done or self._is_idle_for_good(advance.members),
         }
+
+    def _is_idle_for_good(self, members: int) -> bool:
+        """Whether nothing was to do for a while and no trial is left to begin.
+
+        Then the resources are better given back, to an autoscaler too. Should another worker
+        break, it is that one's restart that goes on with its trials.
+        """
+        if members:
+            self._idle_since = None
+            return False
+        now = time.monotonic()
+        if self._idle_since is None:
+            self._idle_since = now
+        time.sleep(_IDLE_S)
+        if now - self._idle_since < _IDLE_END_S:
+            return False
+        status = ray.get(self._owner.status.remote())
+        return bool(status.finished + status.running >= status.total)
 
     def cleanup(self) -> None:
         """Ends the heartbeat."""

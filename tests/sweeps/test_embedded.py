@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import sweeps.embedded
-from sweeps.embedded import worker_environment
 
 PACKAGES_HOME = Path(sweeps.embedded.__file__).parents[1]
 
@@ -164,13 +163,6 @@ def test_the_logs_are_kept_and_the_temporary_directory_is_not(session):
 def test_the_users_home_is_left_alone(session):
     _, _, tmp_path = session
     assert list((tmp_path / "home").iterdir()) == []
-
-
-def test_a_thread_count_of_the_users_own_stands(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    assert worker_environment()["env_vars"]["OMP_NUM_THREADS"] == "4"
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    assert worker_environment()["env_vars"]["OMP_NUM_THREADS"] == "1"
 
 
 def test_logs_of_a_killed_run_are_collected(tmp_path):

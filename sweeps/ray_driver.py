@@ -1,0 +1,142 @@
+"""What a process that drives a sweep on Ray sets up, whichever Ray it is, and undoes again.
+
+It is quiet: what Ray and Tune have to say goes to log files. Variables that the user has set in
+the environment are left as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sweeps.import_path import worker_variables
+
+__all__ = [
+    "DRIVER_VARIABLES",
+    "NAMESPACE",
+    "environment",
+    "job_config",
+    "logged_to",
+    "reload_authentication",
+    "terminate_handler_kept",
+    "worker_environment",
+]
+
+NAMESPACE = "gansweep"
+"""Ray namespace of the actors that have names."""
+
+DRIVER_VARIABLES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Under `uv run` Ray would pack the user's directory and build a new environment from it.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # Without it Tune moves workers into its trial directory, where the user's paths end.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # Tune's own CSV, JSON and TensorBoard files: our results are Parquet.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # The new output engine prints a table of its settings even at verbose=0; the old one is silent.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # The runner decides what Ctrl-C does.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Within a Ray job, whose variables ours are added to, and replace.
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
+}
+"""For `environment`; how to authenticate comes on top."""
+
+
+def worker_environment() -> dict[str, Any]:
+    """Ray's `runtime_env` for our workers: our packages, the driver's paths, one CPU thread.
+
+    One thread, because workers share the cores; the user's own OMP_NUM_THREADS stands.
+    """
+    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    return {
+        "env_vars": worker_variables() | threads,
+        "worker_process_setup_hook": "sweeps.import_path.settle_worker",
+    }
+
+
+@contextlib.contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set what the user has not set; afterwards the environment is as it was, Ray's marks too.
+
+    Ray leaves PYTHONBREAKPOINT pointing at its own debugger.
+    """
+    before = dict(os.environ)
+    os.environ.update({name: value for name, value in variables.items() if name not in before})
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def reload_authentication() -> None:
+    """Let a Ray that was imported before the variables were set read them now.
+
+    Ray does the same where it turns tokens on by itself (ray/_private/authentication). Older
+    releases have no tokens.
+    """
+    raylet: Any = importlib.import_module("ray._raylet")
+    if hasattr(raylet, "AuthenticationTokenLoader"):
+        raylet.Config.initialize("")
+        raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def job_config() -> Any:
+    """A job whose workers do not get the driver's directories at the front of `sys.path`.
+
+    Ray leaves them out for a job that says it brings a working directory; `settle_worker` puts
+    them at the end. Should the private method go, our packages are still found first.
+    """
+    from ray.job_config import JobConfig
+
+    class OwnPath(JobConfig):
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True
+
+    return OwnPath()
+
+
+@contextlib.contextmanager
+def terminate_handler_kept() -> Iterator[Callable[[], None]]:
+    """Undo `ray.init`'s handler of SIGTERM at the end; a handler of the caller's at once.
+
+    Ray's, which raises SystemExit, is better than the system's default, which would skip our
+    cleaning up.
+
+    Yields:
+        What to call after `ray.init`.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+
+    def restore() -> None:
+        # Not outside the main thread, where Ray sets no handler either.
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGTERM, before)
+
+    try:
+        yield restore if callable(before) else lambda: None
+    finally:
+        restore()
+
+
+@contextlib.contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Send what Ray and Tune log in this process to a file instead of the terminal."""
+    logger = logging.getLogger("ray")
+    handlers, level = logger.handlers[:], logger.level
+    file = logging.FileHandler(path, delay=True, encoding="utf-8")
+    logger.handlers[:] = [file]
+    try:
+        yield
+    finally:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+        file.close()

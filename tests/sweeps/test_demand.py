@@ -1,0 +1,87 @@
+"""Tune's scheduler as Tune calls it, on a list of workers."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from sweeps.demand import ROOM, Demand
+from sweeps.protocol import StudyStatus
+
+
+@dataclass
+class Worker:
+    status: str
+    num_failures: int = 0
+    last_result: dict = field(default_factory=dict)
+
+
+class Controller:
+    def __init__(self, *workers):
+        self.workers = list(workers)
+
+    def get_trials(self):
+        return self.workers
+
+    def stop_trial(self, worker):
+        worker.status = "TERMINATED"
+
+
+def status(finished, *, total=40, running=0, stopping=False):
+    return StudyStatus(
+        total=total,
+        complete=finished,
+        pruned=0,
+        diverged=0,
+        failed=0,
+        running=running,
+        best_trial=None,
+        best_value=None,
+        member_steps=0,
+        workers=1,
+        stopping=stopping,
+    )
+
+
+def waiting(controller):
+    return sum(worker.status == "PENDING" for worker in controller.workers)
+
+
+def after(controller, standing, room=4):
+    demand = Demand(room)
+    if standing is not None:
+        demand.hear(standing)
+    demand.choose_trial_to_run(controller)
+    return waiting(controller)
+
+
+@pytest.mark.parametrize(
+    ("finished", "expected"),
+    [(0, 6), (16, 4), (24, 2), (29, 1), (32, 0), (39, 0)],
+)
+def test_demand_follows_the_trials_that_remain(finished, expected):
+    # Two run and hold 4 each; of the 40 trials those that are left need so many more workers.
+    workers = [Worker("RUNNING") for _ in range(2)] + [Worker("PENDING") for _ in range(6)]
+    assert after(Controller(*workers), status(finished)) == expected
+
+
+def test_a_worker_counts_with_the_room_that_it_says_it_has():
+    small = [Worker("RUNNING", last_result={ROOM: 1}) for _ in range(2)]
+    assert after(Controller(*small, Worker("PENDING")), status(37)) == 1
+
+
+def test_trials_of_an_earlier_run_need_workers_though_all_are_begun():
+    assert after(Controller(Worker("PENDING"), Worker("PENDING")), status(32, running=8)) == 2
+
+
+def test_a_worker_that_broke_is_not_withdrawn_before_the_end():
+    broken = Controller(Worker("RUNNING"), Worker("PENDING", num_failures=1))
+    assert after(broken, status(39)) == 1
+    assert after(broken, status(40)) == 0
+
+
+def test_nobody_waits_on_after_a_stop():
+    assert after(Controller(Worker("PENDING")), status(0, stopping=True)) == 0
+
+
+def test_before_anything_is_known_all_wait():
+    assert after(Controller(Worker("PENDING")), None) == 1

@@ -1,0 +1,73 @@
+import dataclasses
+
+import pytest
+
+from sweeps.build import this_build
+from sweeps.config_file import load_config
+from sweeps.mistakes import SweepFailure
+from sweeps.nodes import Expected, Node, examine, expect, workers_on
+
+CONFIG = load_config(None)
+
+
+def node(**values):
+    return Node(**{"id": "a", "address": "10.0.0.2", "host": "", "cpus": 4, "gpus": 0.0} | values)
+
+
+def test_a_node_with_the_drivers_code_and_directory_can_take_part(tmp_path):
+    with expect(tmp_path) as expected:
+        examine(CONFIG, expected)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_code_is_refused():
+    build = dataclasses.replace(this_build(), torch="1.0")
+    with pytest.raises(SweepFailure, match=r"torch is .* there and 1\.0 here: every node needs"):
+        examine(CONFIG, Expected(build=build))
+
+
+def test_a_directory_of_the_same_name_that_is_not_the_drivers_is_refused(tmp_path):
+    with expect(tmp_path) as expected:
+        assert expected.mark is not None
+        expected.mark.write_text("another driver's")
+        with pytest.raises(SweepFailure, match="must be a path that all nodes share"):
+            examine(CONFIG, expected)
+        expected.mark.unlink()
+        with pytest.raises(SweepFailure, match=str(tmp_path)):
+            examine(CONFIG, expected)
+
+
+def test_data_that_a_node_has_not_are_refused(tmp_path):
+    changes = ["data.dataset=mnist", f"data.root={tmp_path}"]
+    config = load_config(None, changes, options={"train.eval_images": 1000}, check_files=False)
+    with expect() as expected, pytest.raises(SweepFailure, match=r"data\.root"):
+        examine(config, expected)
+
+
+def test_a_users_own_networks_must_be_found():
+    config = load_config(None, ["model.architecture=nowhere_at_all.nets:make"])
+    with expect() as expected, pytest.raises(SweepFailure, match="no module nowhere_at_all"):
+        examine(config, expected)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "share", "expected"),
+    [
+        (4, 0, 0, 4),  # a core each
+        (16, 2, 1, 2),
+        (16, 2, 0.5, 4),
+        (16, 2, 0.4, 4),  # two on each: a share is not split over devices
+        (16, 1, 1 / 3, 3),
+        (2, 4, 1, 2),  # each takes a core too
+        (8, 0, 1, 0),
+    ],
+)
+def test_workers_on_a_node_are_bounded_by_cores_and_by_whole_shares_of_devices(
+    cpus, gpus, share, expected
+):
+    assert workers_on(node(cpus=cpus, gpus=gpus), gpu_share=share) == expected
+
+
+def test_a_node_is_named_by_host_and_address():
+    assert node(host="gpu-1").name == "gpu-1 (10.0.0.2)"
+    assert node(host="10.0.0.2").name == "10.0.0.2"
