@@ -178,7 +178,12 @@ function fillTrial(trial) {
   for (const [element, make] of charts) draw(element, make).catch(failed(element));
 }
 
-function openTrial(trial, { focus = true } = {}) {
+/** Opens a trial at a place; its data come last in the file, so it may have to wait for them. */
+function openTrial(trial, y = 0) {
+  if (document.readyState === "loading") {
+    addEventListener("DOMContentLoaded", () => openTrial(trial, y), { once: true });
+    return;
+  }
   if (!isKnown(trial)) return;
   const dialog = $("trial");
   if (!dialog.open) {
@@ -186,9 +191,9 @@ function openTrial(trial, { focus = true } = {}) {
     dialog.append($("vg-tooltip-element"));
   }
   dialog.dataset.trial = trial;
-  dialog.scrollTop = 0;
   if (location.hash !== `#trial-${trial}`) history.replaceState(null, "", `#trial-${trial}`);
   fillTrial(trial);
+  dialog.scrollTop = y;
   const order = orderedTrials().map((row) => row.trial);
   const place = order.indexOf(trial);
   const go = (button, to) => {
@@ -197,10 +202,10 @@ function openTrial(trial, { focus = true } = {}) {
   };
   go($("previous"), order[place - 1]);
   go($("next"), order[place + 1]);
-  if (focus) $("trial-title").focus({ preventScroll: true });
+  $("trial-title").focus({ preventScroll: true });
 }
 
-function startTrial() {
+function startTrial(byAddress) {
   const dialog = $("trial");
   dialog.addEventListener("close", () => {
     document.body.append($("vg-tooltip-element"));
@@ -230,5 +235,5 @@ function startTrial() {
     if (jump.reportValidity()) openTrial(trial);
   });
   jump.addEventListener("input", () => jump.setCustomValidity(""));
-  fromHash();
+  if (byAddress) fromHash();
 }
