@@ -2,108 +2,123 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 
-from analysis.parts import read_parts, to_frame
-from analysis.schema import CONTROL, HISTORY, SAMPLES, TRIALS
+from analysis.attempts import Newest, last_attempts
+from analysis.location import Location, locate, plain_errors
+from analysis.parts import Keys, read_table
+from analysis.schema import CONTROL, HISTORY, TRIALS
+from analysis.sweep import Sweep, Sweeps, side_by_side
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["Sweep", "load"]
+__all__ = ["Sweep", "Sweeps", "load"]
 
 _CONFIG = "sweep.toml"
 _FOLDERS = ("trials", "history", "control", "samples")
 
+_Paths = Sequence[os.PathLike[str]] | list[str] | tuple[str, ...]
 
-@dataclass(frozen=True, eq=False)
-class Sweep:
-    """What a sweep has written so far; columns and their meaning: `analysis.schema`."""
-
-    path: str
-    """Directory or URI that it was read from."""
-    config: dict[str, Any]
-    """The resolved `sweep.toml`; empty where there is none yet."""
-    trials: pd.DataFrame
-    """One row per member that has ended, by (trial, seed)."""
-    history: pd.DataFrame
-    """One row per member and rung, by (trial, seed, rung), members still in training included."""
-    control: pd.DataFrame
-    """Scores of real images and of an untrained generator, by kind."""
-
-    @cached_property
-    def samples(self) -> pd.DataFrame:
-        """Sample grids, PNG-encoded, by (trial, seed, step). Read when first asked for."""
-        filesystem, root = _locate(self.path)
-        table = read_parts(filesystem, f"{root}/samples", SAMPLES)
-        newest = _newest(*(_attempts(frame) for frame in (table, self.trials, self.history)))
-        return to_frame(_last_attempt(_begun_last(table, newest), ("trial", "seed", "step")))
+# Without these a row of history says nothing.
+_ALWAYS = ("sweep", "trial", "seed", "attempt", "rung", "step")
 
 
-def load(path: str | os.PathLike[str]) -> Sweep:
-    """Reads a sweep.
+@overload
+def load(path: str | os.PathLike[str], *, columns: Sequence[str] | None = None) -> Sweep: ...
 
-    A trial that was begun again has rows of several attempts. Of each member (and rung) the last
-    attempt is kept; history of an older attempt than its trial's newest is dropped whole, since
-    the rungs of a dead attempt beyond those of the living one never happened in it.
+
+@overload
+def load(path: _Paths, *, columns: Sequence[str] | None = None) -> Sweeps: ...
+
+
+def load(
+    path: str | os.PathLike[str] | _Paths, *, columns: Sequence[str] | None = None
+) -> Sweep | Sweeps:
+    """Reads a sweep, or several to look at side by side.
+
+    Of a trial that was begun again the last attempt counts (`analysis.attempts`). What an older
+    gansweep wrote is read too: columns that it did not know are null, and `lacking` names them.
 
     Args:
         path: the sweep's directory `<storage>/<sweep>`, or its URI, such as
-            `s3://bucket/prefix/<sweep>` (whatever `pyarrow.fs.FileSystem.from_uri` opens).
+            `s3://bucket/prefix/<sweep>` (see `analysis.location.locate` for credentials and
+            endpoints), or several of them.
+        columns: of `history`, the one table that grows large, beside `sweep`, `trial`, `seed`,
+            `attempt`, `rung` and `step`, which are always read; all where None. What is left out
+            costs neither time nor memory. The verdicts need all.
 
     Raises:
         FileNotFoundError: nothing is there, or it is no sweep.
-        SchemaVersionError: a newer gansweep wrote it.
-        ValueError: `sweep.toml` is not TOML, or the URI has an unknown scheme.
+        PermissionError, ConnectionError: the storage refuses to answer, or does not answer.
+        analysis.parts.SchemaVersionError: a newer gansweep wrote it.
+        analysis.parts.PartError: one of its files is damaged.
+        ValueError: `columns` has a name that history has not, `sweep.toml` is not TOML, the URI
+            has an unknown scheme, or a sweep is named twice.
     """
-    name = os.fspath(path)
-    filesystem, root = _locate(name)
-    _check_is_sweep(filesystem, root, name)
-    config = _read_config(filesystem, f"{root}/{_CONFIG}")
+    schema = _history_schema(columns)
+    if isinstance(path, str | os.PathLike):
+        return _load_one(path, schema)
+    return side_by_side([_load_one(each, schema) for each in path])
+
+
+def _load_one(path: str | os.PathLike[str], history_schema: pa.Schema) -> Sweep:
+    location = locate(path)
+    with plain_errors(location.name):
+        _check_is_sweep(location)
+        config = _read_config(location)
     # Trials first: a member's history is written before its row of trials, so every row read
     # here finds its whole history there.
-    trials = read_parts(filesystem, f"{root}/trials", TRIALS)
-    history = read_parts(filesystem, f"{root}/history", HISTORY)
-    control = read_parts(filesystem, f"{root}/control", CONTROL)
-    newest = _newest(_attempts(trials), _attempts(history))
-    history = _last_attempt(_begun_last(history, newest), ("trial", "seed", "rung"))
+    trials = read_table(
+        location, "trials", TRIALS, keys=("trial", "seed", "attempt"), choose=_last_of_member
+    )
+
+    def last_of_rung(keys: Keys) -> np.ndarray:
+        return last_attempts(keys, ("trial", "seed", "rung"), Newest(keys, trials.frame))
+
+    keys = ("trial", "seed", "rung", "attempt")
+    history = read_table(location, "history", history_schema, keys=keys, choose=last_of_rung)
+    control = read_table(location, "control", CONTROL, keys=("kind",), choose=_last_of_kind)
+    tables = {"trials": trials, "history": history, "control": control}
     return Sweep(
-        path=name,
+        path=location.name,
         config=config,
-        trials=to_frame(_last_attempt(trials, ("trial", "seed"))),
-        history=to_frame(history),
-        control=_last_of_kind(to_frame(control)),
+        **{name: table.frame for name, table in tables.items()},
+        lacking={name: table.lacking for name, table in tables.items() if table.lacking},
+        location=location,
     )
 
 
-def _locate(path: str) -> tuple[Any, str]:
-    if "://" not in path:
-        return fs.LocalFileSystem(), os.path.expanduser(path).rstrip("/") or "/"
-    try:
-        filesystem, root = fs.FileSystem.from_uri(path)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: {error}") from None
-    return filesystem, root.rstrip("/")
+def _history_schema(columns: Sequence[str] | None) -> pa.Schema:
+    """The fields of history that are wanted, in its own order."""
+    if columns is None:
+        return HISTORY
+    if isinstance(columns, str):
+        raise ValueError(f'columns = "{columns}": must be several, such as ["{columns}"]')
+    for name in columns:
+        if name not in HISTORY.names:
+            close = difflib.get_close_matches(name, HISTORY.names) or HISTORY.names
+            raise ValueError(f'columns: history has no "{name}"; it has {", ".join(close)}')
+    return pa.schema([each for each in HISTORY if each.name in (*_ALWAYS, *columns)])
 
 
-def _check_is_sweep(filesystem: Any, root: str, name: str) -> None:
+def _check_is_sweep(location: Location) -> None:
     contains = f"a sweep's directory contains {_CONFIG} and {', '.join(f'{f}/' for f in _FOLDERS)}"
-    found = filesystem.get_file_info(root)
-    if found.type == fs.FileType.NotFound:
-        raise FileNotFoundError(f"{name}: no such directory; {contains}")
-    if found.is_file:
-        raise FileNotFoundError(f"{name}: is a file; {contains}")
+    if missing := location.missing():
+        raise FileNotFoundError(f"{location.name}: {missing}; {contains}")
+    filesystem, root = location.filesystem, location.root
+    if filesystem.get_file_info(root).is_file:
+        raise FileNotFoundError(f"{location.name}: is a file; {contains}")
     infos = filesystem.get_file_info([f"{root}/{part}" for part in (_CONFIG, *_FOLDERS)])
     if all(info.type == fs.FileType.NotFound for info in infos):
-        raise FileNotFoundError(f"{name}: is no sweep; {contains}{_suggestion(filesystem, root)}")
+        raise FileNotFoundError(
+            f"{location.name}: is no sweep; {contains}{_suggestion(filesystem, root)}"
+        )
 
 
 def _suggestion(filesystem: Any, root: str) -> str:
@@ -113,7 +128,8 @@ def _suggestion(filesystem: Any, root: str) -> str:
     return f"; sweeps in it: {', '.join(sweeps)}" if sweeps else ""
 
 
-def _read_config(filesystem: Any, path: str) -> dict[str, Any]:
+def _read_config(location: Location) -> dict[str, Any]:
+    filesystem, path = location.filesystem, f"{location.root}/{_CONFIG}"
     if filesystem.get_file_info(path).type == fs.FileType.NotFound:
         return {}
     with filesystem.open_input_stream(path) as stream:
@@ -121,40 +137,14 @@ def _read_config(filesystem: Any, path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text.decode())
     except ValueError as error:  # not TOML, or not UTF-8
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{location.name}/{_CONFIG}: {error}") from None
 
 
-def _attempts(rows: pa.Table | pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    return rows["trial"].to_numpy(), rows["attempt"].to_numpy()
+def _last_of_member(keys: Keys) -> np.ndarray:
+    return last_attempts(keys, ("trial", "seed"))
 
 
-def _newest(*tables: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The trials of all tables, sorted, and the newest attempt at each."""
-    trials = np.concatenate([trial for trial, _ in tables])
-    attempts = np.concatenate([attempt for _, attempt in tables])
-    unique, position = np.unique(trials, return_inverse=True)
-    newest = np.zeros(len(unique), dtype=attempts.dtype)
-    np.maximum.at(newest, position, attempts)
-    return unique, newest
-
-
-def _begun_last(table: pa.Table, newest: tuple[np.ndarray, np.ndarray]) -> pa.Table:
-    """The rows whose attempt is their trial's newest."""
-    trial, attempt = _attempts(table)
-    unique, last = newest
-    return table.filter(pa.array(attempt == last[np.searchsorted(unique, trial)]))
-
-
-def _last_attempt(table: pa.Table, keys: tuple[str, ...]) -> pa.Table:
-    """Sorted by the keys, with the last attempt's row of each; of equals the last one read."""
-    if not table.num_rows:
-        return table
-    columns = [table[key].to_numpy() for key in keys]
-    order = np.lexsort([table["attempt"].to_numpy(), *reversed(columns)])
-    changes = np.any([column[order][1:] != column[order][:-1] for column in columns], axis=0)
-    return table.take(pa.array(order[np.append(changes, True)]))
-
-
-def _last_of_kind(control: pd.DataFrame) -> pd.DataFrame:
-    control = control.drop_duplicates("kind", keep="last").sort_values("kind")
-    return control.reset_index(drop=True)
+def _last_of_kind(keys: Keys) -> np.ndarray:
+    kinds = keys["kind"].astype(str)
+    last = {kind: index for index, kind in enumerate(kinds)}
+    return np.array([last[kind] for kind in sorted(last)], dtype=int)

@@ -1,90 +1,273 @@
-"""Reads a folder of Parquet parts, also while a sweep adds to it."""
+"""Reads a folder of Parquet parts into one DataFrame, also while a sweep adds to it."""
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 
+from analysis.columns import NEVER_NULL, Column, Spares, column_for, to_frame
+from analysis.location import Location, on_one_line, plain_errors
 from analysis.schema import SCHEMA_VERSION, VERSION_KEY
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SchemaVersionError", "read_parts", "to_frame"]
+__all__ = ["Keys", "PartError", "SchemaVersionError", "Table", "read_table", "to_frame"]
 
 _ATTEMPTS = 3
 
-# Whole numbers that every row has. The others may be null, so they are read as pandas' nullable
-# integers always: a column's dtype must not depend on whether a null happens to be in it.
-_NEVER_NULL = ("trial", "seed", "attempt", "rung", "step")
+# Small parts are converted this many bytes at a time, so that numpy's share of the work is small
+# beside arrow's; of larger ones so many rows at a time, so that little is in memory twice.
+_BUNCH_BYTES = 4 << 20
+_LARGE_BYTES = 64 << 20
+_PIECE_ROWS = 1 << 16
+# An object store takes tens of milliseconds to answer, whatever is asked.
+_REMOTE_THREADS = 16
+# Times the rows that are to be expected by the first parts' rows and the sizes of all.
+_MARGIN = 1.25
+
+Keys = dict[str, np.ndarray]
+"""Columns by name, of all rows in the order of the parts' names."""
+
+_Piece = tuple[pa.Table, set[str]]
+"""Rows, and the names of the columns that some of them came without."""
 
 
 class SchemaVersionError(ValueError):
     """A part was written by a newer gansweep than this one can read. One line."""
 
 
-def read_parts(filesystem: Any, folder: str, schema: pa.Schema) -> pa.Table:
-    """Rows of all parts in the folder, in the order of their names.
+class PartError(ValueError):
+    """A part is damaged, or not of its table. One line that names it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """What a folder of parts holds."""
+
+    frame: pd.DataFrame
+    """The rows chosen; columns in the schema's order, dtypes by it alone (`analysis.columns`)."""
+    lacking: tuple[str, ...]
+    """Columns that some part was written without, by an older gansweep; null in its rows."""
+
+
+def read_table(
+    location: Location,
+    folder: str,
+    schema: pa.Schema,
+    *,
+    keys: Sequence[str],
+    choose: Callable[[Keys], np.ndarray],
+) -> Table:
+    """Reads a folder of parts, then drops and sorts rows in place.
 
     Names that begin with a dot are parts still being written and are passed over. Columns that
     a part lacks are null, columns that the schema lacks are left out. A part that compaction
     deletes between listing and reading makes the folder be listed anew.
 
     Args:
-        filesystem: a `pyarrow.fs.FileSystem`.
-        folder: a path in it; absent or empty gives no rows.
-        schema: one of `analysis.schema`.
+        location: of the sweep.
+        folder: in it; absent or empty gives no rows.
+        schema: one of `analysis.schema`, or those of its fields that are wanted.
+        keys: fields that `choose` looks at.
+        choose: given these, the indices of the rows that are wanted, in the order wanted.
 
     Raises:
         SchemaVersionError: a part has a newer major version of the schema.
+        PartError: a part is damaged, or a column has another type than the schema's.
+        OSError: the storage does not give it (`analysis.location.plain_errors`).
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return _read_once(filesystem, folder, schema)
+            return _read_once(_Folder(location, folder, schema), keys, choose)
         except FileNotFoundError:
             if attempt == _ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
 
 
-def to_frame(table: pa.Table) -> pd.DataFrame:
-    """The table in pandas, with dtypes that depend on its schema alone.
+def _read_once(folder: _Folder, keys: Sequence[str], choose: Callable[[Keys], np.ndarray]) -> Table:
+    columns: dict[str, Column] = {}
+    lacking: set[str] = set()
+    with ThreadPoolExecutor(folder.threads) as pool:
+        for piece, lacks, share in folder.pieces(pool):
+            columns = columns or _columns(folder.schema, int(_MARGIN * len(piece) / share))
+            for name, column in columns.items():
+                column.append(piece[name])
+            lacking |= lacks
+        columns = columns or _columns(folder.schema, 0)
+        found = {name: columns[name].so_far() for name in keys}
+        order = choose(found)
+        as_read = np.array_equal(order, np.arange(len(found[keys[0]])))
+        frame = _finish(columns, None if as_read else order, pool, folder.threads)
+    return Table(frame, tuple(name for name in folder.schema.names if name in lacking))
 
-    A null number (it does not apply) and NaN (measured, not finite) are both NaN in pandas:
-    `nonfinite_steps` and `status` tell which. Lists are numpy arrays, null lists None.
-    """
+
+def _columns(schema: pa.Schema, expected_rows: int) -> dict[str, Column]:
+    return {field.name: column_for(field, expected_rows) for field in schema}
+
+
+def _finish(
+    columns: dict[str, Column], order: np.ndarray | None, pool: ThreadPoolExecutor, threads: int
+) -> pd.DataFrame:
+    """These rows of the columns; each thread has one column's memory to spare for the next."""
     import pandas as pd  # half a second, which `import analysis` need not take
 
-    nullable = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
-    frame = table.to_pandas(types_mapper=nullable.get)
-    keys = {name: table.schema.field(name).type.to_pandas_dtype() for name in _NEVER_NULL
-            if name in table.schema.names}  # fmt: skip
-    return frame.astype(keys)
+    def finish(names: list[str]) -> dict[str, Any]:
+        spares: Spares = {}
+        return {name: columns.pop(name).finish(order, spares) for name in names}
+
+    names = list(columns)
+    finished: dict[str, Any] = {}
+    for some in pool.map(finish, [names[i::threads] for i in range(threads)]):
+        finished |= some
+    return pd.DataFrame({name: finished[name] for name in names}, copy=False)
 
 
-def _read_once(filesystem: Any, folder: str, schema: pa.Schema) -> pa.Table:
-    import pyarrow.dataset as ds  # imports pandas, so half a second here too
-
-    listing = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-    parts = sorted(
-        info.path
-        for info in listing
-        if info.is_file and info.extension == "parquet" and not info.base_name.startswith(".")
-    )
-    if not parts:
-        return schema.empty_table()
-    dataset = ds.dataset(parts, schema=schema, filesystem=filesystem, format="parquet")
-    for fragment in dataset.get_fragments():
-        _check_version(fragment.path, fragment.physical_schema.metadata or {})
-    return dataset.to_table()
+@dataclass(frozen=True)
+class _Part:
+    path: str
+    name: str
+    """As it is shown."""
+    size_bytes: int
 
 
-def _check_version(part: str, metadata: dict[bytes, bytes]) -> None:
+class _Folder:
+    """One table's parts."""
+
+    def __init__(self, location: Location, folder: str, schema: pa.Schema) -> None:
+        self.location, self.folder, self.schema = location, folder, schema
+        self.is_local = isinstance(location.filesystem, fs.LocalFileSystem)
+        self.threads = pa.cpu_count() if self.is_local else _REMOTE_THREADS
+
+    def pieces(self, pool: ThreadPoolExecutor) -> Iterator[tuple[pa.Table, set[str], float]]:
+        """All rows in order of the parts' names, with what share of all bytes they may be."""
+        parts = self._list()
+        total_bytes = sum(part.size_bytes for part in parts)
+        for bunch, pieces in _ahead(pool, self._read, _bunches(parts), self.threads):
+            share = sum(part.size_bytes for part in bunch) / total_bytes
+            for piece, lacks in pieces:
+                yield piece, lacks, share
+
+    def _list(self) -> list[_Part]:
+        selector = fs.FileSelector(f"{self.location.root}/{self.folder}", allow_not_found=True)
+        with plain_errors(self.location.name):
+            listing = self.location.filesystem.get_file_info(selector)
+        parts = [
+            _Part(i.path, f"{self.location.name}/{self.folder}/{i.base_name}", max(i.size, 1))
+            for i in listing
+            if i.is_file and i.extension == "parquet" and not i.base_name.startswith(".")
+        ]
+        return sorted(parts, key=lambda part: part.path)
+
+    def _read(self, bunch: list[_Part]) -> Iterable[_Piece]:
+        """A bunch in one piece; a large one in many, read only as they are asked for."""
+        if sum(part.size_bytes for part in bunch) > _LARGE_BYTES:
+            return chain.from_iterable(map(self._stream, bunch))
+        pieces = [self._whole(part) for part in bunch]
+        lacking = set[str]().union(*(lacks for _, lacks in pieces))
+        return [(pa.concat_tables([piece for piece, _ in pieces]), lacking)]
+
+    def _whole(self, part: _Part) -> _Piece:
+        with self._open(part) as file:
+            names, lacking = self._names(file)
+            return self._conform(part, file.read(columns=names, use_threads=False)), lacking
+
+    def _stream(self, part: _Part) -> Iterator[_Piece]:
+        with self._open(part) as file:
+            names, lacking = self._names(file)
+            for batch in file.iter_batches(_PIECE_ROWS, columns=names):
+                yield self._conform(part, pa.Table.from_batches([batch])), lacking
+
+    def _names(self, file: Any) -> tuple[list[str] | None, set[str]]:
+        """Columns to read, None where it is all, and those that are wanted and not there."""
+        present, wanted = set(file.schema_arrow.names), self.schema.names
+        names = None if present <= set(wanted) else [name for name in wanted if name in present]
+        return names, set(wanted) - present
+
+    @contextlib.contextmanager
+    def _open(self, part: _Part) -> Iterator[Any]:
+        """A `pyarrow.parquet.ParquetFile`; errors while it is open are of this part."""
+        import pyarrow.parquet as pq
+
+        try:
+            with (
+                plain_errors(part.name),
+                self.location.filesystem.open_input_file(part.path) as stream,
+                pq.ParquetFile(stream, pre_buffer=not self.is_local) as file,
+            ):
+                _check_version(part, file.schema_arrow.metadata or {})
+                yield file
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            if isinstance(error, OSError) and type(error) is not OSError:
+                raise  # of the storage, and plain already
+            raise PartError(
+                f"{part.name}: is no whole Parquet file; remove it or copy it anew "
+                f"({on_one_line(error)})"
+            ) from None
+
+    def _conform(self, part: _Part, table: pa.Table) -> pa.Table:
+        """The table with the schema's columns alone, nulls where it has none of that name."""
+        if not table.schema.equals(self.schema):
+            columns = [_column(part, table, field) for field in self.schema]
+            table = pa.Table.from_arrays(columns, schema=self.schema)
+        for name in NEVER_NULL:
+            if name in self.schema.names and table[name].null_count:
+                raise PartError(f"{part.name}: column {name}: has nulls; every row needs one")
+        return table
+
+
+def _column(part: _Part, table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    if field.name not in table.column_names:
+        return pa.chunked_array([pa.nulls(len(table), field.type)])
+    try:
+        return table[field.name].cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise PartError(f"{part.name}: column {field.name}: {on_one_line(error)}") from None
+
+
+def _bunches(parts: list[_Part]) -> Iterator[list[_Part]]:
+    """Consecutive parts that are read at once."""
+    bunch: list[_Part] = []
+    for part in parts:
+        if bunch and sum(each.size_bytes for each in bunch) + part.size_bytes > _BUNCH_BYTES:
+            yield bunch
+            bunch = []
+        bunch.append(part)
+    if bunch:
+        yield bunch
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    read: Callable[[list[_Part]], Iterable[_Piece]],
+    bunches: Iterable[list[_Part]],
+    count: int,
+) -> Iterator[tuple[list[_Part], Iterable[_Piece]]]:
+    """What is read of each bunch, in order; so many are read while one is worked at."""
+    waiting: deque[tuple[list[_Part], Future[Iterable[_Piece]]]] = deque()
+    for bunch in bunches:
+        waiting.append((bunch, pool.submit(read, bunch)))
+        if len(waiting) > count:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    for bunch, future in waiting:
+        yield bunch, future.result()
+
+
+def _check_version(part: _Part, metadata: dict[bytes, bytes]) -> None:
     written = metadata.get(VERSION_KEY, str(SCHEMA_VERSION).encode()).decode()
     if int(written.split(".")[0]) > SCHEMA_VERSION:
         raise SchemaVersionError(
-            f"{part}: has schema version {written}, this gansweep reads up to {SCHEMA_VERSION}: "
-            "read it with the gansweep that wrote it, or a newer one"
+            f"{part.name}: has schema version {written}, this gansweep reads up to "
+            f"{SCHEMA_VERSION}: read it with the gansweep that wrote it, or a newer one"
         )

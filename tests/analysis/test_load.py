@@ -1,10 +1,15 @@
 import dataclasses
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from analysis.compare import FAILURES
 from analysis.load import load
-from analysis.schema import CONTROL, HISTORY, SAMPLES, TRIALS
+from analysis.schema import CONTROL, END_METRICS, HISTORY, SAMPLES, SPECTRAL_NORMS, TRIALS
+from analysis.verdict import judge
+
+VERSION_1 = Path(__file__).parent / "version_1"
 
 FRAMES = {"trials": TRIALS, "history": HISTORY, "control": CONTROL, "samples": SAMPLES}
 
@@ -114,6 +119,68 @@ def test_a_uri_and_a_home_path_read_the_same_as_the_path(writer, monkeypatch):
     monkeypatch.setenv("HOME", str(writer.path.parent))
     for path in (writer.path.as_uri(), f"{writer.path}/", "~/digits"):
         pd.testing.assert_frame_equal(load(path).trials, writer.load().trials)
+
+
+KEYS = ["sweep", "trial", "seed", "attempt", "rung", "step"]
+
+
+def test_of_history_only_the_columns_asked_for_are_read_and_its_keys(writer):
+    member = writer.member(0)
+    writer.members(member, writer.member(0, attempt=1, rungs=3))
+    whole = writer.load()
+    for columns in ([], ["frechet_distance"], ["mode_histogram", "rung", "d_loss_mean"]):
+        sweep = load(writer.path, columns=columns)
+        names = [name for name in HISTORY.names if name in (*KEYS, *columns)]
+        pd.testing.assert_frame_equal(sweep.history, whole.history[names])
+        pd.testing.assert_frame_equal(sweep.trials, whole.trials)
+        assert sweep.lacking == {}
+
+
+def test_columns_that_history_has_not_are_refused_with_those_like_them(writer):
+    with pytest.raises(ValueError, match=r'^columns: history has no "frechet"; it has .*frechet_'):
+        load(writer.path, columns=["frechet"])
+    with pytest.raises(ValueError, match=r'^columns: history has no "x"; it has sweep, trial, .+'):
+        load(writer.path, columns=["x"])
+    with pytest.raises(ValueError, match=r'^columns = "step": must be several, .+ \["step"\]$'):
+        load(writer.path, columns="step")
+
+
+def test_a_sweep_of_schema_version_1_loads_with_what_it_lacks_named_and_null():
+    sweep = load(VERSION_1)
+    for name, schema in FRAMES.items():
+        frame = getattr(sweep, name)
+        assert list(frame.columns) == schema.names
+        if name != "samples":
+            assert frame[list(sweep.lacking[name])].isna().all(axis=None)
+    assert {*SPECTRAL_NORMS, "within_class_spread"} <= set(sweep.lacking["history"])
+    assert {*END_METRICS, "within_class_spread"} <= set(sweep.lacking["control"])
+    final = {f"final_{name}" for name in (*END_METRICS, "within_class_spread")}
+    assert final <= set(sweep.lacking["trials"])
+    assert len(sweep.trials) == 3
+    assert sweep.history.groupby("trial").size().tolist() == [11] * 3
+    known = sweep.history.columns.difference(sweep.lacking["history"])
+    assert {"frechet_distance", "d_loss_mean", "mode_histogram"} <= set(known)
+    assert sweep.history["frechet_distance"].notna().all()
+
+
+def test_a_sweep_of_schema_version_1_is_judged():
+    verdicts = judge(load(VERSION_1))
+    assert set(verdicts["verdict"]) <= FAILURES
+    assert verdicts["verdict"][2] == "mode_collapse"
+
+
+def test_a_sweep_that_goes_on_in_a_newer_version_lacks_columns_in_its_older_rows(writer):
+    older = HISTORY
+    for name in SPECTRAL_NORMS:
+        older = older.remove(older.get_field_index(name))
+    spectral = dict.fromkeys(SPECTRAL_NORMS, 2.0)
+    rows = [writer.member(t, rungs=1).history()[1] for t in range(2)]
+    writer.part("history", [rows[0]], older)
+    writer.part("history", [rows[1] | spectral], HISTORY)
+    sweep = writer.load()
+    assert sweep.lacking == {"history": SPECTRAL_NORMS}
+    assert sweep.history["spectral_norm_g"].isna().tolist() == [True, False]
+    assert load(writer.path, columns=["d_loss_mean"]).lacking == {}
 
 
 def test_a_sweep_cannot_be_changed(writer):

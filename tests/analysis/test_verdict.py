@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.collapse import histograms
 from analysis.schema import END_METRICS, HISTORY, SPECTRAL_NORMS, TRIALS
 from analysis.thresholds import Thresholds
 from analysis.verdict import judge
@@ -554,7 +555,8 @@ def points(sweep, hq_share):
     sweep.control["hq_share"] = [0.989, 0.0]
     sweep.history["hq_share"] = sweep.history["trial"].map(shares)
     sweep.trials["final_hq_share"] = sweep.trials["trial"].map(shares)
-    sweep.history["mode_histogram"] *= sweep.history["hq_share"]
+    good = sweep.history["hq_share"].to_numpy()[:, None]
+    sweep.history["mode_histogram"] = list(histograms(sweep.history) * good)
     return sweep
 
 
