@@ -37,6 +37,7 @@ from sweeps.naming import (
 from sweeps.plan import Plan, plan
 from sweeps.plan_table import plan_table
 from sweeps.preflight import check_architecture
+from sweeps.weights import kept_trials
 
 __all__ = ["confirm", "init", "resume", "run"]
 
@@ -279,7 +280,9 @@ def _start(
     show_standing(config, home)
     if not status.done:
         again = command("resume", home, *(["--address", address] if address else []))
-        progress.print(f"Stopped; {again} goes on.", soft_wrap=True)
+        kept = len(kept_trials(home))
+        training = f" with what is kept of {kept} trials in training" if kept else ""
+        progress.print(f"Stopped; {again} goes on{training}.", soft_wrap=True)
         return INTERRUPTED
     hints = [f"{command('report', short_name(home))} makes a page of it"]
     if config.search.confirms is None:

@@ -166,7 +166,7 @@ class TrainConfig(_Section):
     checkpoint_every_s: NeverOrSeconds = 60.0
     """Least seconds between two times that a worker keeps its members in training, to go on from
     there after a crash; also when it stops. 0: at every rung, whatever that costs; otherwise it
-    takes at most a twentieth of the time. Three times the weights' size on disk, until they end."""
+    takes at most a twentieth of the time. On disk four times their weights, until they end."""
 
     @property
     def checkpoint_seconds(self) -> float | None:

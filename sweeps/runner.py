@@ -128,9 +128,12 @@ def launch(
             stack.enter_context(display)
             fleet = Fleet(config, planned, directory / JOURNAL_NAME, store, logs, expected)
             stack.callback(fleet.close)
+            _tell_what_goes_on(console, fleet.status().running, len(store.kept_trials()))
             status = _watch(fleet, display, console, asked)
         # Its owner has ended, and with it the only writer of the journal.
         write_importances(directory / JOURNAL_NAME, store)
+        if status.done:
+            store.forget_members()
     return directory, status
 
 
@@ -172,6 +175,17 @@ def _make(config: SweepConfig) -> Path:
         return make_directory(storage, config.name, config.data.dataset)
     except OSError as error:
         raise StorageError(f"{storage}: cannot be written to: {error.strerror}") from None
+
+
+def _tell_what_goes_on(console: Console, running: int, kept: int) -> None:
+    """Of a sweep that was resumed."""
+    kept = min(kept, running)
+    if running:
+        console.print(
+            f"Trials that were in training: {running}; {kept} go on from where they were kept, "
+            f"{running - kept} begin again.",
+            soft_wrap=True,
+        )
 
 
 def _watch(fleet: Fleet, display: Display, console: Console, asked: threading.Event) -> StudyStatus:

@@ -8,6 +8,7 @@ import operator
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +20,13 @@ import pyarrow.parquet as pq
 from analysis.schema import CONTROL, HISTORY, IMPORTANCES, SAMPLES, TRIALS
 from sweeps.mistakes import SweepFailure
 from sweeps.naming import CONFIG_NAME
-from sweeps.weights import MEMBERS_FOLDER, WEIGHTS_FOLDER, members_path, weights_path
+from sweeps.weights import (
+    MEMBERS_FOLDER,
+    WEIGHTS_FOLDER,
+    kept_trials,
+    members_path,
+    weights_path,
+)
 
 __all__ = ["StorageError", "Store", "TableName"]
 
@@ -160,6 +167,14 @@ class Store:
             path = members_path(self.directory, trial)
             with _storage_errors("remove", path):
                 path.unlink(missing_ok=True)
+
+    def kept_trials(self) -> set[int]:
+        """Trials of which something is kept."""
+        return kept_trials(self.directory)
+
+    def forget_members(self) -> None:
+        """Remove all that was kept of trials in training, if it can be: the sweep is done."""
+        shutil.rmtree(self.directory / MEMBERS_FOLDER, ignore_errors=True)
 
     def clean(self) -> None:
         """Remove what killed writers left half-written; call it before writers start.

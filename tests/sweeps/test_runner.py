@@ -18,6 +18,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from analysis.schema import HYPERPARAMETERS
+from sweeps.weights import kept_trials
 
 COMMAND = [sys.executable, "-m", "sweeps"]
 SMALL = [
@@ -64,6 +65,10 @@ def wait_for(condition, limit_s=LIMIT_S):
 
 def has_history(directory):
     return lambda: len(list(directory.glob("history/[!.]*.parquet"))) >= 3
+
+
+def has_kept_all(directory):
+    return lambda: kept_trials(directory) == {0, 1, 2, 3}
 
 
 def study_of(directory):
@@ -190,6 +195,10 @@ def test_winners_are_confirmed_on_fresh_seeds_through_a_stop(done, begin):
 
 
 FOUR = ["--trials", "4", "--set", "search.pruner=none", "--set", "train.steps=400"]
+FOUR += ["--set", "search.max_in_flight=4"]
+# Loss by loss in lockstep, so that no member rounds unlike before.
+KEPT = ["--set", "train.checkpoint_every_s=0", "--set", "space.loss=hinge"]
+KEPT += ["--set", "space.label_smoothing=", "--set", "search.baseline=[]"]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +211,9 @@ def test_a_signal_stops_cleanly_and_resume_goes_on(tmp_path, begin, number):
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert "gansweep resume" in stderr
+    assert re.search(
+        r"gansweep resume \S+` goes on with what is kept of 4 trials in training", stderr
+    )
     assert "Traceback" not in stderr
     assert "Results:" in stdout
     assert len(pd.read_parquet(directory / "history")) > 0
@@ -221,6 +232,29 @@ def test_a_signal_stops_cleanly_and_resume_goes_on(tmp_path, begin, number):
     config.write_text(text)
     resumed = gansweep("resume", "stopped", cwd=tmp_path)
     assert_completes(directory, resumed.returncode, resumed.stderr)
+    assert "Trials that were in training: 4; 4 go on from where they were kept, 0" in resumed.stderr
+    assert_went_on(directory)
+
+
+def assert_went_on(directory):
+    """Every trial in training was taken up; its first rows are those of the attempt before."""
+    unlike = ["attempt", "seconds", "members"]
+    history = pd.read_parquet(directory / "history").sort_values(["seed", "rung", "attempt"])
+    again = history[history["attempt"] > 0]
+    assert set(again["trial"]) == {0, 1, 2, 3}
+    for _, member in history.groupby("seed"):
+        last = member[member["attempt"] == member["attempt"].max()].set_index("rung")
+        before = member[member["attempt"] == 0].set_index("rung")
+        # What was trained again took another time.
+        seconds = [attempt["seconds"] for attempt in (last, before)]
+        shared = last.index.intersection(before.index)
+        kept = shared[[seconds[0][rung] == seconds[1][rung] for rung in shared]]
+        assert kept.max() > 0
+        pd.testing.assert_frame_equal(
+            last.loc[shared].drop(columns=unlike),
+            before.loc[shared].drop(columns=unlike),
+        )
+    assert not (directory / "members").exists()
 
 
 def assert_completes(directory, code, stderr):
@@ -234,23 +268,27 @@ def assert_completes(directory, code, stderr):
 @pytest.mark.slow
 def test_a_killed_driver_leaves_a_sweep_that_resume_completes(tmp_path, begin):
     directory = tmp_path / "runs" / "killed"
-    process = begin("run", "--name", "killed", *SMALL, *FOUR, cwd=tmp_path)
-    wait_for(has_history(directory))
+    process = begin("run", "--name", "killed", *SMALL, *FOUR, *KEPT, cwd=tmp_path)
+    wait_for(has_kept_all(directory))
     process.kill()
     process.communicate(timeout=60)
     resumed = gansweep("resume", "killed", cwd=tmp_path)
     assert_completes(directory, resumed.returncode, resumed.stderr)
+    assert_went_on(directory)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["Trainable", "StudyOwner"])
 def test_a_killed_process_is_started_again_and_nothing_is_lost(tmp_path, begin, victim):
     directory = tmp_path / "runs" / "hurt"
-    process = begin("run", "--name", "hurt", *SMALL, *FOUR, cwd=tmp_path)
-    wait_for(has_history(directory))
+    one = ["--set", "resources.workers=1"]
+    process = begin("run", "--name", "hurt", *SMALL, *FOUR, *KEPT, *one, cwd=tmp_path)
+    wait_for(has_kept_all(directory))
     os.kill(ray_process(victim, process), signal.SIGKILL)
     _, stderr = process.communicate(timeout=LIMIT_S)
     assert_completes(directory, process.returncode, stderr)
+    if victim == "Trainable":
+        assert_went_on(directory)
 
 
 def ray_process(name, driver):

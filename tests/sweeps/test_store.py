@@ -51,8 +51,13 @@ def test_members_are_kept_until_they_are_dropped(store):
     assert [path.name for path in (store.directory / "members").iterdir()] == [
         "trial-3.safetensors"
     ]
+    assert store.kept_trials() == {3}
     store.drop_members([2, 3])
     assert store.read_members(3) is None
+    store.write_members(4, b"left over")
+    store.forget_members()
+    store.forget_members()
+    assert not (store.directory / "members").exists()
 
 
 def test_members_that_cannot_be_read_are_no_absent_ones(store):
