@@ -28,7 +28,7 @@ _ATTEMPTS = 3
 # Small parts are converted this many bytes at a time, so that numpy's share of the work is small
 # beside arrow's; of larger ones so many rows at a time, so that little is in memory twice.
 _BUNCH_BYTES = 4 << 20
-_LARGE_BYTES = 64 << 20
+_LARGE_BYTES = 16 << 20
 _PIECE_ROWS = 1 << 16
 # An object store takes tens of milliseconds to answer, whatever is asked.
 _REMOTE_THREADS = 16
@@ -227,10 +227,14 @@ class _Folder:
 
 
 def _column(part: _Part, table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
-    if field.name not in table.column_names:
+    index = table.schema.get_field_index(field.name)
+    if index < 0:
         return pa.chunked_array([pa.nulls(len(table), field.type)])
+    column = table.column(index)
+    if column.type == field.type:
+        return column
     try:
-        return table[field.name].cast(field.type)
+        return column.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise PartError(f"{part.name}: column {field.name}: {on_one_line(error)}") from None
 
@@ -257,7 +261,7 @@ def _ahead(
     waiting: deque[tuple[list[_Part], Future[Iterable[_Piece]]]] = deque()
     for bunch in bunches:
         waiting.append((bunch, pool.submit(read, bunch)))
-        if len(waiting) > count:
+        if len(waiting) >= count:
             first, future = waiting.popleft()
             yield first, future.result()
     for bunch, future in waiting:
