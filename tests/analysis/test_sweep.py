@@ -3,6 +3,7 @@ import dataclasses
 import pandas as pd
 import pytest
 
+from analysis.compare import leaderboard
 from analysis.load import load
 from analysis.sweep import Sweep, side_by_side
 
@@ -67,9 +68,11 @@ def test_a_sweep_that_is_named_twice_and_no_sweep_at_all_are_refused(two):
 
 
 def test_several_sweeps_have_no_config_so_nothing_ranks_them_as_one(two):
+    sweeps = load(two)
     right = r"^2 sweeps have no one config, and trial numbers of their own: go through them one"
     with pytest.raises(ValueError, match=right):
-        _ = load(two).config
+        leaderboard(sweeps)
+    assert [leaderboard(sweep)["trial"].tolist() for sweep in sweeps] == [[0, 1], [0, 1]]
 
 
 def test_the_name_is_the_config_s_or_the_rows_or_the_folder_s(writer):
