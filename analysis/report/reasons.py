@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from analysis.plots.quantities import quantity
 from analysis.plots.scales import short_number
 
@@ -12,6 +14,7 @@ __all__ = ["reason"]
 
 _SENTENCES = {
     "not_finite": "A loss, gradient or sample stopped being finite",
+    "samples_not_finite": "Its samples stopped being finite",
     "failed": "Its worker broke down too often",
     "few_evaluations": "It has {value} evaluations, and judging takes {threshold}",
     "few_steps": "It has {value} recorded steps, and judging takes {threshold}",
@@ -71,7 +74,7 @@ def _evidence(row: Mapping[Any, Any]) -> str:
 def _course(row: Mapping[Any, Any]) -> str:
     """When the fault began, and whether it passed."""
     onset = row["onset_step"]
-    if onset is None or onset != onset:
+    if pd.isna(onset):
         return ""
     when = "from the start" if onset == 0 else f"from step {onset:,.0f} on"
     return f"It had a fault {when}, and recovered." if _recovered(row) else f"So it was {when}."
@@ -82,4 +85,4 @@ def _recovered(row: Mapping[Any, Any]) -> bool:
 
 
 def _number(value: Any) -> str | None:
-    return None if value is None or value != value else short_number(float(value))
+    return None if pd.isna(value) else short_number(float(value))

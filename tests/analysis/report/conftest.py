@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from analysis.load import load
+from analysis.report.catalog import catalog
 from analysis.report.page import render
 from analysis.report.tables import gather
 from analysis.schema import SAMPLES
@@ -73,6 +74,28 @@ def mixed(writer_at, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tables(mixed):
     return gather(load(mixed.path))
+
+
+@pytest.fixture(scope="session")
+def figures(tables):
+    return catalog(tables)
+
+
+@pytest.fixture(scope="session")
+def nothing(writer_at, tmp_path_factory):
+    """The tables of a sweep that has a config and nothing else yet."""
+    return gather(writer_at(tmp_path_factory.mktemp("runs") / "digits").load())
+
+
+@pytest.fixture(scope="session")
+def single(writer_at, tmp_path_factory):
+    """The tables of a sweep of eight trials, of which one has ended and another is in training."""
+    writer = writer_at(tmp_path_factory.mktemp("runs") / "single")
+    writer.config('name = "s"\n[search]\ntrials = 8\n[space]\nlr_g = { low = 1e-5, log = true }\n')
+    writer.members(writer.member(0, row={"objective": 5.0}))
+    writer.members(writer.member(1, seed=1, rungs=3), ended=False)
+    writer.control()
+    return gather(writer.load())
 
 
 @pytest.fixture(scope="session")
