@@ -15,7 +15,8 @@ import typer
 from typer.core import TyperGroup
 
 from gan_core.config import ConfigError
-from sweeps.cli_arguments import DONE, INTERRUPTED, MISTAKE, OURS, RESULTS, SWEEP
+from sweeps.cli_arguments import CLUSTER, DONE, INTERRUPTED, MISTAKE, OURS, RESULTS, SWEEP
+from sweeps.cli_cluster import fetch, list_submitted, logs, stop, submit
 from sweeps.cli_results import export, replay, report, sample, status
 from sweeps.cli_sweep import confirm, init, resume, run
 from sweeps.import_path import pin_packages
@@ -126,9 +127,11 @@ def gansweep(
 
 
 _COMMANDS: dict[str, tuple[Callable[..., int], ...]] = {
-    SWEEP: (init, run, resume, confirm),
+    SWEEP: (init, run, resume, stop, confirm),
     RESULTS: (status, report, export, sample, replay),
+    CLUSTER: (submit, logs, list_submitted, fetch),
 }
+_NAMES = {list_submitted: "list"}  # where a function cannot bear the command's name
 for _panel, _commands in _COMMANDS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
+        app.command(_NAMES.get(_command), rich_help_panel=_panel)(_command)

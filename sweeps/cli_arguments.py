@@ -15,6 +15,7 @@ from sweeps.config_file import load_config
 from sweeps.naming import CONFIG_NAME, DEFAULT_STORAGE, list_sweeps
 
 __all__ = [
+    "CLUSTER",
     "DEFAULT_STORAGE",
     "DONE",
     "INTERRUPTED",
@@ -34,7 +35,7 @@ __all__ = [
 DONE, OURS, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes."""
 
-SWEEP, RESULTS = "Sweep", "Results"
+SWEEP, RESULTS, CLUSTER = "Sweep", "Results", "Cluster"
 """Headings of the commands in the help."""
 
 

@@ -23,6 +23,7 @@ from sweeps.cli_arguments import (
     out_console,
     stored,
 )
+from sweeps.cli_cluster import show_job
 from sweeps.config import SweepConfig
 from sweeps.lock import is_locked
 from sweeps.naming import find_sweep, list_sweeps
@@ -47,13 +48,20 @@ def status(
         ),
     ] = None,
     storage: Storage = DEFAULT_STORAGE,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="URL", help="Of a cluster it was submitted to."),
+    ] = None,
 ) -> int:
     """Show how far a sweep is and what is best, also while it runs.
 
     \b
     gansweep status
     gansweep status runs/digits
+    gansweep status digits --address http://127.0.0.1:8265
     """
+    if address is not None:
+        return show_job(sweep, address)
     root = Path(storage).expanduser()
     names = list_sweeps(root) if sweep is None else [sweep]
     if not names:

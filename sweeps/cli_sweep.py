@@ -107,6 +107,10 @@ def run(
         str | None, typer.Option(metavar="DIR", help="The directory for sweeps.")
     ] = None,
     address: Address = None,
+    or_resume: Annotated[
+        bool,
+        typer.Option("--or-resume", help="Go on with the sweep of that name, if there is one."),
+    ] = False,
     dry_run: DryRun = False,
 ) -> int:
     """Run a new sweep.
@@ -125,6 +129,10 @@ def run(
     options = {"search.trials": trials, "name": name, "storage": storage}
     given = {key: value for key, value in options.items() if value is not None}
     loaded = load_config(config, changes or (), options=given)
+    if or_resume and not dry_run and loaded.name is not None:
+        directory = Path(loaded.storage).expanduser().absolute() / loaded.name
+        if directory.exists():
+            return _start(loaded, directory=directory, address=address)
     return _begin(loaded, dry_run, address)
 
 

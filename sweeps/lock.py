@@ -11,7 +11,7 @@ from typing import Self
 from gan_core.config import ConfigError
 from sweeps.mistakes import SweepFailure
 
-__all__ = ["SweepLock", "is_locked"]
+__all__ = ["SweepLock", "holder", "is_locked"]
 
 _NAME = ".lock"
 
@@ -30,6 +30,22 @@ def is_locked(directory: Path) -> bool:
     finally:
         os.close(file)
     return False
+
+
+def holder(directory: Path) -> int | None:
+    """The process of this machine that runs the sweep in this directory.
+
+    The lock's file may name a process of another machine: this one's must have it open.
+    """
+    path = directory / _NAME
+    if not is_locked(directory):
+        return None
+    text = path.read_text().strip()
+    try:
+        opened = {entry.resolve() for entry in Path(f"/proc/{int(text)}/fd").iterdir()}
+    except (OSError, ValueError):
+        return None
+    return int(text) if path.resolve() in opened else None
 
 
 class SweepLock:

@@ -25,7 +25,9 @@ FORBIDDEN = {
     "sweeps": set(),
 }
 FREE_OF_TORCH = ("gan_core.config", "gan_core.datasets")
-COMMANDS = {f"sweeps.{name}" for name in ("cli", "cli_arguments", "cli_results", "cli_sweep")}
+COMMANDS = {
+    f"sweeps.{name}" for name in ("cli", "cli_arguments", "cli_cluster", "cli_results", "cli_sweep")
+}
 MAY_IMPORT_ANALYSIS = ("sweeps.cli_results", "sweeps.cli_sweep")
 AT_MOST_ONE_MODULE = ("plotly", "matplotlib", "tensorboard", "wandb", "tomlkit")
 

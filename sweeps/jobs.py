@@ -1,0 +1,254 @@
+"""Sweeps as Ray jobs: begun on a cluster's head from any machine that reaches its dashboard.
+
+A job has the name of its sweep, so submitting twice begins nothing twice. Needs `ray[default]`,
+here and on the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_core.config import ConfigError
+from sweeps.attached import access_variables
+from sweeps.config import SweepConfig
+from sweeps.mistakes import SweepFailure
+from sweeps.naming import CONFIG_NAME
+from sweeps.ray_driver import DRIVER_VARIABLES, environment, reload_authentication
+
+__all__ = ["Job", "Jobs", "jobs_at"]
+
+_URL = re.compile(r"https?://[^@\s]+")
+_MARK = "gansweep"  # in the metadata of a sweep's job
+_STOPS_WITHIN_S = 30
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A sweep on a cluster."""
+
+    name: str
+    status: str
+    """PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED."""
+    message: str
+    began: float | None
+    """Seconds of the epoch."""
+    ended: float | None
+    storage: str
+    """Where its results are; credentials are never among a job's metadata."""
+    config: str
+    """Hash of what was submitted."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it runs no more."""
+        return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
+
+
+@contextlib.contextmanager
+def jobs_at(address: str) -> Iterator[Jobs]:
+    """The sweeps of the cluster whose dashboard is at a URL.
+
+    Raises:
+        ConfigError: nothing answers there, or it asks for another token.
+        SweepFailure: `ray[default]` is not installed, or the cluster cannot do it.
+    """
+    if not _URL.fullmatch(address):
+        right = "must be the URL of a cluster's dashboard, like http://127.0.0.1:8265"
+        raise ConfigError("--address", address, right)
+    with environment(DRIVER_VARIABLES | access_variables()), _told(address):
+        try:
+            import aiohttp  # noqa: F401  of ray[default], for `follow`
+            from ray.job_submission import JobSubmissionClient
+        except ImportError:
+            raise _incomplete() from None
+        reload_authentication()
+        logging.getLogger("ray").setLevel(logging.WARNING)  # says what it uploads
+        yield Jobs(JobSubmissionClient(address))
+
+
+class Jobs:
+    """The sweeps of one cluster; from `jobs_at`."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def submit(
+        self, config: SweepConfig, folder: Path, *, python: str = "python"
+    ) -> tuple[Job, bool]:
+        """Begins a sweep, or goes on with one that was stopped or failed.
+
+        Args:
+            config: with a name.
+            folder: from `sweeps.staging.staged`; becomes the job's directory.
+            python: the interpreter on the head.
+
+        Returns:
+            The job, and whether it was begun: one that runs or is done is left as it is.
+
+        Raises:
+            ConfigError: it runs with another config.
+        """
+        assert config.name is not None
+        digest = hashlib.sha256((folder / CONFIG_NAME).read_bytes()).hexdigest()[:16]
+        known = self._find(config.name)
+        if known is not None:
+            is_same = known.config == digest
+            if not known.is_over and not is_same:
+                right = "runs there with another config: stop that first, or take another name"
+                raise ConfigError("name", config.name, right)
+            if is_same and (not known.is_over or known.status == "SUCCEEDED"):
+                return known, False
+            self._client.delete_job(config.name)
+        command = [python, "-m", "sweeps", "run", CONFIG_NAME, "--or-resume", "--address", "auto"]
+        self._client.submit_job(
+            entrypoint=f"exec {shlex.join(command)}",
+            submission_id=config.name,
+            runtime_env={
+                "working_dir": str(folder),
+                # Ray's own 3 seconds are less than an interval may take.
+                "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(_STOPS_WITHIN_S)},
+            },
+            metadata={_MARK: digest, "storage": _without_secrets(config.storage)},
+        )
+        return self.job(config.name), True
+
+    def job(self, name: str) -> Job:
+        """One sweep.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        found = self._find(name)
+        if found is None:
+            known = ", ".join(job.name for job in self.all()) or "none"
+            raise ConfigError("SWEEP", name, f"no such sweep was submitted there; known: {known}")
+        return found
+
+    def all(self) -> list[Job]:
+        """All sweeps, the last begun first."""
+        jobs = [_job(details) for details in self._client.list_jobs()]
+        ours = [job for job in jobs if job is not None and job.config]
+        return sorted(ours, key=lambda job: job.began or 0, reverse=True)
+
+    def logs(self, name: str) -> str:
+        """What a sweep has printed so far."""
+        self.job(name)
+        return str(self._client.get_job_logs(name))
+
+    def follow(self, name: str) -> Iterator[str]:
+        """What a sweep has printed, and prints until it ends."""
+        self.job(name)
+        chunks = self._client.tail_job_logs(name).__aiter__()
+        with asyncio.Runner() as runner:
+            while True:
+                try:
+                    yield runner.run(chunks.__anext__())
+                except StopAsyncIteration:
+                    return
+
+    def stop(self, name: str) -> Job:
+        """Lets a sweep end at its next rung, as Ctrl-C does, and waits for it."""
+        if not self.job(name).is_over:
+            self._client.stop_job(name)
+        return self.wait(name, 2 * _STOPS_WITHIN_S)
+
+    def wait(self, name: str, limit_s: float) -> Job:
+        """Waits until a sweep has ended.
+
+        Raises:
+            SweepFailure: it has not within the limit.
+        """
+        end = time.monotonic() + limit_s
+        while not (job := self.job(name)).is_over:
+            if time.monotonic() > end:
+                raise SweepFailure(f"{name} is still {job.status} after {limit_s:.0f} seconds")
+            time.sleep(_POLL_S)
+        return job
+
+    def output_of(self, command: list[str], name: str, limit_s: float) -> str:
+        """What a short command on the head prints.
+
+        Args:
+            command: and its arguments.
+            name: of the job, which is removed afterwards.
+            limit_s: how long it may take.
+
+        Raises:
+            SweepFailure: it failed.
+        """
+        metadata = {_MARK: ""}  # is not listed
+        self._client.submit_job(
+            entrypoint=f"exec {shlex.join(command)}", submission_id=name, metadata=metadata
+        )
+        job = self.wait(name, limit_s)
+        output = str(self._client.get_job_logs(name))
+        self._client.delete_job(name)
+        if job.status != "SUCCEEDED":
+            last = [line for line in output.splitlines() if line.strip()][-1:]
+            raise SweepFailure(f"on the head: {' '.join(last) or job.message}")
+        return output
+
+    def _find(self, name: str) -> Job | None:
+        known = (_job(details) for details in self._client.list_jobs())
+        return next((job for job in known if job is not None and job.name == name), None)
+
+
+def _job(details: Any) -> Job | None:
+    """None for a job that is no sweep."""
+    metadata = details.metadata or {}
+    if details.submission_id is None or _MARK not in metadata:
+        return None
+    return Job(
+        name=details.submission_id,
+        status=str(getattr(details.status, "value", details.status)),
+        message=details.message or "",
+        began=_seconds(details.start_time),
+        ended=_seconds(details.end_time),
+        storage=metadata.get("storage", ""),
+        config=metadata[_MARK],
+    )
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _without_secrets(storage: str) -> str:
+    """A storage without the user and the query of a URI, where credentials stand."""
+    return re.sub(r"\?.*", "", re.sub(r"//[^/@]*@", "//", storage))
+
+
+def _incomplete() -> SweepFailure:
+    return SweepFailure('jobs need ray[default]: pip install "gansweep[cluster]"')
+
+
+@contextlib.contextmanager
+def _told(address: str) -> Iterator[None]:
+    """Turns what Ray raises into one line."""
+    try:
+        yield
+    except ConnectionError as error:
+        right = "no Ray dashboard answers there"
+        raise ConfigError("--address", address, right) from error
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        if "ray[default]" in text:
+            raise _incomplete() from None
+        if re.search(r"unauthori[sz]ed|forbidden|authentication|40[13]\b", text, re.IGNORECASE):
+            right = (
+                "the cluster asks for its token: RAY_AUTH_TOKEN_PATH must name the file of it, or "
+                "~/.ray/auth_token hold it"
+            )
+            raise ConfigError("--address", address, right) from None
+        raise SweepFailure(f"{address}: {text}") from None
