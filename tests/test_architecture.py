@@ -29,7 +29,16 @@ COMMANDS = {
     f"sweeps.{name}" for name in ("cli", "cli_arguments", "cli_cluster", "cli_results", "cli_sweep")
 }
 MAY_IMPORT_ANALYSIS = ("sweeps.cli_results", "sweeps.cli_sweep")
-AT_MOST_ONE_MODULE = ("plotly", "matplotlib", "tensorboard", "wandb", "tomlkit")
+AT_MOST_ONE_MODULE = (
+    "plotly",
+    "matplotlib",
+    "tensorboard",
+    "wandb",
+    "tomlkit",
+    "jinja2",
+    "vl_convert",
+)
+CHARTS = "analysis.plots"  # where alone Altair is imported, but for types
 
 
 @dataclass(frozen=True)
@@ -311,6 +320,18 @@ def test_a_library_for_show_is_imported_in_one_module_at_most(library):
 
 def test_the_command_line_alone_knows_how_commands_are_read():
     assert users("typer") == COMMANDS
+
+
+def test_charts_are_made_in_the_package_of_plots_alone():
+    package = OURS["analysis"]
+    users = {
+        module
+        for module in package.files
+        for found in package.imports(module)
+        if found.source.split(".")[0] == "altair" and found.on_import
+    }
+    assert users
+    assert all(module.startswith(f"{CHARTS}.") for module in users)
 
 
 def fresh(code, *, without=(), cwd):
