@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Keys", "PartError", "SchemaVersionError", "Table", "read_table", "to_frame"]
 
-_ATTEMPTS = 3
+# Seconds before each time that the folder is listed anew: compaction deletes parts one by one, and
+# a storage far away takes long over many.
+_PAUSES_S = (0.0, 0.1, 1.0, 5.0)
 
 # Small parts are converted this many bytes at a time, so that numpy's share of the work is small
 # beside arrow's; of larger ones so many rows at a time, so that little is in memory twice.
@@ -86,13 +89,12 @@ def read_table(
         PartError: a part is damaged, or a column has another type than the schema's.
         OSError: the storage does not give it (`analysis.location.plain_errors`).
     """
-    for attempt in range(1, _ATTEMPTS + 1):
+    for pause_s in _PAUSES_S:
         try:
             return _read_once(_Folder(location, folder, schema), keys, choose)
         except FileNotFoundError:
-            if attempt == _ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
+            time.sleep(pause_s)
+    return _read_once(_Folder(location, folder, schema), keys, choose)
 
 
 def _read_once(folder: _Folder, keys: Sequence[str], choose: Callable[[Keys], np.ndarray]) -> Table:

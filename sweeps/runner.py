@@ -17,6 +17,7 @@ from rich.console import Console
 from gan_core.config import ConfigError
 from sweeps.attached import attached_ray, reach
 from sweeps.cluster_plan import ClusterPlan, cluster_plan, trainers
+from sweeps.compaction import compact
 from sweeps.config import SweepConfig
 from sweeps.config_file import to_toml
 from sweeps.continuation import check_study
@@ -134,6 +135,7 @@ def launch(
         write_importances(directory / JOURNAL_NAME, store)
         if status.done:
             store.forget_members()
+            compact(store)
     return directory, status
 
 

@@ -103,15 +103,72 @@ class Store:
             StorageError: The part cannot be written; the table is as it was.
         """
         table = TableName(table)
+        path = self._part_path(table, part)
+        if rows:
+            _put(path, _parquet(_as_table(rows, _SCHEMAS[table], table)))
+
+    def parts(self, table: TableName) -> dict[str, int]:
+        """The parts of a table that could be ours, by name their size in bytes.
+
+        Raises:
+            StorageError: They cannot be listed.
+        """
+        folder = self.directory / table
+        with _storage_errors("list", folder):
+            found = [path for path in folder.glob("*.parquet") if _PART.fullmatch(path.stem)]
+            return {path.stem: path.stat().st_size for path in found}
+
+    @staticmethod
+    def schema(table: TableName) -> pa.Schema:
+        """Of the parts that this version writes."""
+        return _SCHEMAS[table]
+
+    def read_schema(self, table: TableName, part: str) -> pa.Schema:
+        """Of a part, as it was written.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        path = self._part_path(table, part)
+        with _storage_errors("read", path):
+            return pq.read_schema(path)
+
+    def read_part(self, table: TableName, part: str) -> pa.Table:
+        """The rows of a part.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        path = self._part_path(table, part)
+        with _storage_errors("read", path), pq.ParquetFile(path) as file:
+            return file.read()
+
+    def put_part(self, table: TableName, rows: pa.Table, part: str) -> None:
+        """Write rows that were read from parts as a part.
+
+        Raises:
+            StorageError: It cannot be written; the table is as it was.
+        """
+        _put(self._part_path(table, part), _parquet(rows))
+
+    def drop_parts(self, table: TableName, parts: Iterable[str]) -> None:
+        """Remove parts, those that are still there.
+
+        Raises:
+            StorageError: One cannot be removed.
+        """
+        for part in parts:
+            path = self._part_path(table, part)
+            with _storage_errors("remove", path):
+                path.unlink(missing_ok=True)
+
+    def _part_path(self, table: TableName, part: str) -> Path:
         if not _PART.fullmatch(part):
             raise ValueError(
                 f"part = {part!r}: letters, digits and ._- only, at most 200, and the first a "
                 "letter or digit"
             )
-        if not rows:
-            return
-        content = _encode(rows, _SCHEMAS[table], table)
-        _put(self.directory / table / f"{part}.parquet", content)
+        return self.directory / table / f"{part}.parquet"
 
     def write_config(self, text: str) -> None:
         """Write the sweep's resolved config, `sweep.toml`, in place of what was there.
@@ -189,15 +246,20 @@ class Store:
                     leftover.unlink(missing_ok=True)
 
 
-def _encode(
+def _as_table(
     rows: Sequence[Mapping[str, object]], schema: pa.Schema, table: TableName
-) -> memoryview:
-    """The bytes of a Parquet file whose types come from the schema alone."""
+) -> pa.Table:
+    """Types come from the schema alone."""
     for row in rows:
         _check_columns(row, schema, table)
     columns = [_column([row[field.name] for row in rows], field, table) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _parquet(rows: pa.Table) -> memoryview:
+    """The bytes of a Parquet file."""
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_arrays(columns, schema=schema), sink, compression="zstd")
+    pq.write_table(rows, sink, compression="zstd")
     return memoryview(sink.getvalue())
 
 
@@ -269,3 +331,5 @@ def _storage_errors(verb: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(f"cannot {verb} {path}: {error.strerror or error}") from error
+    except pa.ArrowInvalid as error:  # no Parquet, or damaged
+        raise StorageError(f"cannot {verb} {path}: {' '.join(str(error).split())}") from error

@@ -104,6 +104,13 @@ print(len(trials), trials["trial"].nunique(), (rungs.sort_index() == ended.sort_
     assert result.stdout.split() == ["12", "6", "True"], result.stderr
 
 
+def test_a_finished_sweep_is_a_few_files(done):
+    directory, _ = done
+    for table in ("trials", "history", "samples"):
+        assert len(list((directory / table).iterdir())) == 1
+    assert not (directory / "members").exists()
+
+
 def test_no_trial_of_the_study_is_left_running(done):
     trials = study_of(done[0]).trials
     assert len(trials) == 6
