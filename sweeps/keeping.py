@@ -67,9 +67,9 @@ class Keeper:
         """
         data = self._store.read_members(assignment.trial) if assignment.attempt else None
         held = None if data is None else take_up(cohort, data, assignment)
-        if held is not None:
-            self._kept[assignment.trial] = held.rung
-        elif data is not None:
+        # It may have been this worker's before, and further on.
+        self._kept[assignment.trial] = held.rung if held else 0
+        if data is not None and held is None:
             _log.warning("trial %d begins anew: what was kept is not its", assignment.trial)
         return held
 

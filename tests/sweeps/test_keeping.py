@@ -134,6 +134,18 @@ def test_what_is_not_the_trials_is_said_and_passed_over(tmp_path, clock, cohort,
     assert "trial 3 begins anew" in caplog.text
 
 
+def test_what_comes_back_and_begins_again_is_kept_again(tmp_path, clock, cohort, held):
+    store = Slow(tmp_path, clock)
+    keeper = Keeper(store, 0.0, clock)
+    held.seeds[0][0].rung = 5
+    keeper.keep(cohort, [held])
+    store.drop_members([3])
+    assert keeper.take_up(cohort, AGAIN) is None
+    held.seeds[0][0].rung = 1
+    keeper.keep(cohort, [held])
+    assert store.written == 2
+
+
 def test_dropped_trials_leave_nothing(tmp_path, clock, cohort, held):
     keeper = Keeper(Store(tmp_path), 0.0, clock)
     keeper.keep(cohort, [held])
