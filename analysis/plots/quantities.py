@@ -96,8 +96,13 @@ _QUANTITIES = {
 
 
 def quantity(column: str) -> Quantity:
-    """How a column is shown; `<signal>_mean` is shown as its signal, an unknown one by its name."""
-    name = column if column in _QUANTITIES else column.removesuffix("_mean")
+    """How a column is shown.
+
+    `<signal>_mean` is shown as its signal, `final_<metric>` as its metric, an unknown one by its
+    name.
+    """
+    name = column.removeprefix("final_")
+    name = name if name in _QUANTITIES else name.removesuffix("_mean")
     return _QUANTITIES.get(name, Quantity(column.replace("_", " ")))
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 
 from analysis.plots.quantities import quantity
 from analysis.plots.scales import number_axis
-from analysis.plots.theme import chart, color, empty, verdict_names, verdict_scale
+from analysis.plots.theme import chart, color, empty
 
-__all__ = ["plot_failure_map", "plot_rates", "plot_stable_range"]
+__all__ = ["plot_failure_map", "plot_stable_range"]
 
 _ROW = 30
 
@@ -82,7 +82,9 @@ def plot_stable_range(
     if rows.empty:
         return empty("No variant was stable over a range that can be told")
     shown = quantity(x)
-    widths = rows["decades"].map(" ({:.1f} decades)".format)
+    widths = (
+        rows["decades"].map(" ({:.1f} decades)".format).where(rows["decades"] > 0, " (one value)")
+    )
     rows = rows.assign(name=rows["variant"].astype("str") + widths)
     base = chart(rows).encode(
         y=alt.Y(
@@ -101,58 +103,12 @@ def plot_stable_range(
     numbers = pd.concat([rows["low"], rows["high"], pd.Series(within or (), dtype="float64")])
     across = number_axis(numbers.to_frame(), shown.title, is_log=shown.is_log)
     across["scale"].domain = [float(numbers.min()), float(numbers.max())]
-    bars = base.mark_bar(size=12, cornerRadius=6, color=color("accent")).encode(
-        x=alt.X("low:Q", **across),
-        x2="high:Q",
-    )
-    return bars.properties(
+    low, high = alt.X("low:Q", **across), alt.X("high:Q", **across)
+    bar = base.mark_rule(strokeWidth=8, color=color("accent")).encode(x=low, x2="high:Q")
+    # Ends, since a range may be a single value.
+    end = base.mark_point(filled=True, size=90, opacity=1, color=color("accent"))
+    return alt.layer(bar, end.encode(x=low), end.encode(x=high)).properties(
         width="container",
         height=_ROW * len(rows),
         description=f"Widest range of {shown.name} in which at most 20% of members fail",
-    )
-
-
-def plot_rates(members: pd.DataFrame, *, x: str = "lr_g", y: str = "lr_d") -> alt.TopLevelMixin:
-    """Every member at its two learning rates, in the colour of its verdict.
-
-    Args:
-        members: `trial`, `seed`, `verdict`, `loss`, and the columns x and y.
-        x: across.
-        y: upwards.
-    """
-    rows = members[members[x].notna() & members[y].notna()]
-    if rows.empty or (rows[x].nunique() < 2 and rows[y].nunique() < 2):
-        return empty("The sweep did not vary these two")
-    rows = rows.assign(verdict=verdict_names(rows["verdict"]))
-    chosen = alt.selection_point(name="verdict", fields=["verdict"], bind="legend")
-
-    across, up = (
-        number_axis(rows[[name]], quantity(name).title, is_log=quantity(name).is_log, padding=12)
-        for name in (x, y)
-    )
-    return (
-        chart(rows, ["trial", "seed", "verdict", "loss", x, y])
-        .mark_point(
-            filled=True, size=64, stroke=color("surface"), strokeWidth=0.7, cursor="pointer"
-        )
-        .encode(
-            x=alt.X(f"{x}:Q", **across),
-            y=alt.Y(f"{y}:Q", **up),
-            color=alt.Color("verdict:N", title=None, scale=verdict_scale(rows["verdict"])),
-            opacity=alt.when(chosen).then(alt.value(0.9)).otherwise(alt.value(0.08)),
-            tooltip=[
-                alt.Tooltip("trial:N", title="Trial"),
-                alt.Tooltip("seed:N", title="Seed"),
-                alt.Tooltip("verdict:N", title="Verdict"),
-                alt.Tooltip("loss:N", title="Loss"),
-                alt.Tooltip(f"{x}:Q", title=quantity(x).name, format=".3~g"),
-                alt.Tooltip(f"{y}:Q", title=quantity(y).name, format=".3~g"),
-            ],
-        )
-        .add_params(chosen)
-        .properties(
-            width="container",
-            height=320,
-            description=f"Verdicts by {quantity(x).name} and {quantity(y).name}",
-        )
     )

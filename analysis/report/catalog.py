@@ -12,10 +12,11 @@ import pandas as pd
 from analysis.plots.budget import plot_budget_curve
 from analysis.plots.curves import plot_bands
 from analysis.plots.importance import plot_importances
+from analysis.plots.members import plot_members
 from analysis.plots.modes import MEMBERS_SHOWN, plot_mode_coverage
 from analysis.plots.parallel import plot_parallel
 from analysis.plots.quantities import quantity
-from analysis.plots.regions import plot_failure_map, plot_rates, plot_stable_range
+from analysis.plots.regions import plot_failure_map, plot_stable_range
 from analysis.plots.seeds import TRIALS_SHOWN, plot_by_trial
 from analysis.plots.theme import is_empty
 from analysis.plots.variants import (
@@ -118,6 +119,20 @@ def _modes(tables: Tables) -> Iterator[Figure]:
         "Modes reached by every member",
         f"A row for each member{some}; full colour is all modes, a row that fades has lost some.",
         plot_mode_coverage(tables.coverage),
+        "whole",
+    )
+    x, y = "precision_k5", "coverage_k5"
+    yield Figure(
+        "quality",
+        "modes",
+        "Quality against coverage",
+        "At the end of training: to the right samples look real, upwards they cover real data.",
+        plot_members(
+            _judged(tables),
+            x=f"final_{x}",
+            y=f"final_{y}",
+            real=(tables.control("real", x), tables.control("real", y)),
+        ),
         "whole",
     )
 
@@ -233,9 +248,13 @@ def _regions(tables: Tables) -> Iterator[Figure]:
         "regions",
         "Verdicts over both learning rates",
         "Each dot is a member. Click a verdict to see it alone, a dot for its trial.",
-        plot_rates(tables.members[tables.members["verdict"].notna()], x=RATES[0], y=RATES[1]),
+        plot_members(_judged(tables), x=RATES[0], y=RATES[1]),
         "whole",
     )
+
+
+def _judged(tables: Tables) -> pd.DataFrame:
+    return tables.members[tables.members["verdict"].notna()]
 
 
 def _line(value: float) -> float | None:

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.collapse import histograms
+from analysis.plots.quantities import quantity
+from analysis.plots.scales import short_number
 from analysis.report.compact import columns
 from analysis.report.exemplars import Exemplar
 from analysis.report.reasons import reason
 from analysis.report.tables import Tables, varied
 from analysis.report.wording import count
-from analysis.schema import HYPERPARAMETERS
+from analysis.schema import END_METRICS, HYPERPARAMETERS, METRICS
 from analysis.trajectories import CURVES
 from analysis.window import MEMBER
 
@@ -68,6 +70,15 @@ def trials_record(tables: Tables) -> dict[str, Any]:
         "varied": names,
         "fixed": fixed,
         "members": _members(tables),
+        "finals": [
+            {
+                "key": f"final_{name}",
+                "name": quantity(name).name,
+                "real": short_number(real) if np.isfinite(real) else None,
+            }
+            for name in _finals(tables)
+            for real in [tables.control("real", name)]
+        ],
         "objective": tables.objective,
         "greater": tables.greater,
     }
@@ -83,9 +94,19 @@ def _status(status: pd.Series) -> str:
 def _members(tables: Tables) -> dict[str, list[Any]]:
     verdicts = tables.verdicts
     reasons = [reason(row) for row in verdicts.to_dict("records")]
-    ended = tables.sweep.trials[[*MEMBER, "objective", "steps", "seconds"]]
+    ended = tables.sweep.trials[[*MEMBER, *(f"final_{name}" for name in _finals(tables))]]
     rows = verdicts[[*MEMBER, "verdict", "onset_step"]].assign(reason=reasons)
     return columns(rows.merge(ended, on=MEMBER, how="left"))
+
+
+def _finals(tables: Tables) -> list[str]:
+    """The metrics that some member has at its end."""
+    trials = tables.sweep.trials
+    return [
+        name
+        for name in (*METRICS, *END_METRICS)
+        if f"final_{name}" in trials and trials[f"final_{name}"].notna().any()
+    ]
 
 
 def history_record(tables: Tables) -> dict[str, Any]:

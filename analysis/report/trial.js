@@ -130,6 +130,18 @@ function settingsOf(row) {
   ];
 }
 
+/** What a member came to in the end, beside what real data score. */
+function finalsOf(member) {
+  const rows = TRIALS.finals.filter(({ key }) => member[key] !== null);
+  return h(
+    "dl",
+    { class: "finals" },
+    rows.map(({ key, name, real }) =>
+      h("div", {}, h("dt", {}, name), h("dd", {}, short(member[key]), real ? h("small", {}, ` real ${real}`) : null)),
+    ),
+  );
+}
+
 function memberCard(member, seed, uri) {
   const verdict = member?.verdict ?? "undetermined";
   return h(
@@ -139,6 +151,7 @@ function memberCard(member, seed, uri) {
     h("p", { class: "verdict" }, dot(verdict), member ? verdictName(verdict) : "in training"),
     member ? h("p", {}, member.reason) : null,
     uri ? h("img", { src: uri, alt: `Grid of samples of seed ${seed}`, decoding: "async" }) : h("p", {}, "No samples are in this file."),
+    member ? finalsOf(member) : null,
   );
 }
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis.plots.regions import plot_failure_map, plot_rates, plot_stable_range
+from analysis.plots.regions import plot_failure_map, plot_stable_range
 from analysis.plots.theme import is_empty
 
 
@@ -25,31 +25,14 @@ def test_bins_without_a_judged_member_are_left_blank(rows_of):
 def test_ranges_are_drawn_within_all_that_was_searched():
     ranges = pd.DataFrame(
         {
-            "variant": ["wgan", "hinge"],
-            "low": [1e-4, np.nan],
-            "high": [1e-3, np.nan],
-            "decades": [1.0, np.nan],
-            "members": [6, 0],
+            "variant": ["wgan", "lsgan", "hinge"],
+            "low": [1e-4, 1e-4, np.nan],
+            "high": [1e-3, 1e-4, np.nan],
+            "decades": [1.0, 0.0, np.nan],
+            "members": [6, 2, 0],
         }
     )
-    made = plot_stable_range(ranges, within=(1e-5, 1e-2)).to_dict()
-    assert made["encoding"]["x"]["scale"]["domain"] == [1e-5, 1e-2]
-    assert made["encoding"]["y"]["sort"] == ["wgan (1.0 decades)"]
-    assert is_empty(plot_stable_range(ranges[1:]))
-
-
-def test_each_member_is_a_dot_in_the_colour_of_its_verdict(rows_of):
-    members = pd.DataFrame(
-        {
-            "trial": [0, 1, 2],
-            "seed": [0, 1, 2],
-            "verdict": ["healthy", "diverged", "healthy"],
-            "loss": "wgan",
-            "lr_g": [1e-4, 1e-3, np.nan],
-            "lr_d": [1e-4, 1e-3, 1e-3],
-        }
-    )
-    chart = plot_rates(members)
-    assert [row["verdict"] for row in rows_of(chart)] == ["healthy", "diverged"]
-    assert chart.to_dict()["encoding"]["color"]["scale"]["domain"] == ["healthy", "diverged"]
-    assert is_empty(plot_rates(members.head(1)))
+    bar = plot_stable_range(ranges, within=(1e-5, 1e-2)).to_dict()["layer"][0]
+    assert bar["encoding"]["x"]["scale"]["domain"] == [1e-5, 1e-2]
+    assert bar["encoding"]["y"]["sort"] == ["wgan (1.0 decades)", "lsgan (one value)"]
+    assert is_empty(plot_stable_range(ranges[2:]))

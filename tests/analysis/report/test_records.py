@@ -66,6 +66,15 @@ def test_trials_come_with_their_rank_status_error_and_reasons(tables, hostile):
     json.dumps(board, allow_nan=False)
 
 
+def test_what_members_came_to_in_the_end_stands_beside_what_real_data_score(tables):
+    trials = tables.sweep.trials.assign(final_coverage_k5=0.5)
+    sweep = dataclasses.replace(tables.sweep, trials=trials)
+    board = trials_record(dataclasses.replace(tables, sweep=sweep))
+    (final,) = [f for f in board["finals"] if f["key"] == "final_coverage_k5"]
+    assert final["name"] == "Coverage"
+    assert set(board["members"]["final_coverage_k5"]) == {0.5}
+
+
 def test_too_many_modes_are_left_out_and_this_is_said(tables, monkeypatch):
     monkeypatch.setattr(records, "_HISTOGRAM_CELLS", 10)
     store = history_record(tables)
