@@ -28,6 +28,8 @@ class Ticket:
     breaks: int = 0
     """How often it was given away again within `run` since it last came further than ever before.
     Resuming a sweep breaks nothing, and what gets on does not break its workers."""
+    step: int = 0
+    """The rung that it reached last."""
     claimed: bool = True
     """False once the worker turned out not to hold it."""
     condemned: bool = False
@@ -54,6 +56,11 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self._tickets)
+
+    @property
+    def steps(self) -> int:
+        """The rungs that all of them reached, added up."""
+        return sum(ticket.step for ticket in self._tickets.values())
 
     def add(self, ticket: Ticket) -> None:
         """Enters a trial; the worker of a ticket of this run gets a whole lease."""

@@ -42,6 +42,8 @@ class SweepStatus(Protocol):
     @property
     def running(self) -> int: ...  # noqa: D102
     @property
+    def begun(self) -> float: ...  # noqa: D102
+    @property
     def best_trial(self) -> int | None: ...  # noqa: D102
     @property
     def best_value(self) -> float | None: ...  # noqa: D102
@@ -51,6 +53,11 @@ class SweepStatus(Protocol):
 
 def _finished(status: SweepStatus) -> int:
     return status.complete + status.pruned + status.diverged + status.failed
+
+
+def _trained(status: SweepStatus) -> float:
+    """Trials that ended, and the shares of those in training."""
+    return _finished(status) + status.begun
 
 
 @dataclass
@@ -91,18 +98,19 @@ class StepRate:
 class Eta:
     """Seconds until the last trial ends.
 
-    Trials finish in groups, since a cohort trains in lockstep; a recent rate of finishing would
-    swing between none and many. So the rate is trials finished per second since the display
-    began (what earlier runs finished does not count), as it stood when one last finished, and the
-    estimate counts down from there. Unknown before the first. When the time is up and trials are
-    left, the rate has fallen meanwhile, and is taken anew.
+    Trials get on in groups, since a cohort trains in lockstep; a recent rate would swing between
+    none and many. So the rate is trials finished per second since the display began (what earlier
+    runs finished does not count), as it stood at the last rung, and the estimate counts down from
+    there. Unknown before the first. When the time is up and trials are left, the rate has fallen
+    meanwhile, and is taken anew. A trial that is pruned counts as a whole one, so it errs on the
+    long side.
     """
 
-    _begin: tuple[float, int] | None = None  # time and finished trials when it began
-    _last: tuple[float, int] | None = None  # when one last finished
+    _begin: tuple[float, float] | None = None  # time and finished trials when it began
+    _last: tuple[float, float] | None = None  # when more last finished
 
-    def observe(self, now: float, finished: int) -> None:
-        """Take in the number of trials that have finished, those of earlier runs too."""
+    def observe(self, now: float, finished: float) -> None:
+        """Take in how many trials have finished, those of earlier runs and shares of them too."""
         if self._begin is None:
             self._begin = self._last = (now, finished)
         elif self._last is None or finished > self._last[1]:
@@ -184,7 +192,7 @@ class Display:
         """Show `status` from now on; call it as often as you like."""
         now = self._clock()
         self._rate.observe(now, status.member_steps)
-        self._eta.observe(now, _finished(status))
+        self._eta.observe(now, _trained(status))
         self._status, self._unsaid = status, True
         if self._live is None and now >= self._next_line:
             self._next_line = now + self._interval_s
@@ -199,7 +207,8 @@ class Display:
         head.add_column(ratio=1)
         head.add_column(no_wrap=True)
         head.add_row(
-            ProgressBar(total=max(total, 1), completed=finished), f"{finished}/{total} trials"
+            ProgressBar(total=max(total, 1), completed=_trained(status) if status else 0),
+            f"{finished}/{total} trials",
         )
         if status is None:
             return Group(head, Text(f"starting, {_duration(self._elapsed())}"))
@@ -226,6 +235,8 @@ class Display:
         """What is known so far, each a few words."""
         now = self._clock()
         facts = [f"{_duration(self._elapsed())} elapsed"]
+        if status.begun:
+            facts.insert(0, f"{_trained(status) / max(status.total, 1):.0%} trained")
         left = self._eta.left(now, status.total)
         if left is None:
             facts.append("time left unknown")

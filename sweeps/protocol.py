@@ -90,6 +90,8 @@ class StudyStatus:
     failed: int
     running: int
     """Begun and not ended, whether or not a worker holds them at this moment."""
+    begun: float
+    """Of the running ones, in trials: each counts by the share of its steps at its last rung."""
     best_trial: int | None
     """Of the complete ones."""
     best_value: float | None

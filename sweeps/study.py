@@ -148,6 +148,7 @@ class StudyOwner:
             diverged=self._ended[Outcome.DIVERGED],
             failed=self._ended[Outcome.FAILED],
             running=len(self._ledger),
+            begun=self._ledger.steps / self._settings.steps,
             best_trial=best[0],
             best_value=best[1],
             member_steps=self._ledger.member_steps,
@@ -166,6 +167,7 @@ class StudyOwner:
         ticket = self._ledger.held(worker, report.trial)
         if ticket is None:
             return
+        ticket.step = report.step
         trial_id = self._trial_id(report.trial)
         known = self._storage.get_trial(trial_id).intermediate_values
         if all(report.step > step for step in known):

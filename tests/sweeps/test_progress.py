@@ -23,6 +23,7 @@ class Status:
     diverged: int = 0
     failed: int = 0
     running: int = 0
+    begun: float = 0.0
     best_trial: int | None = None
     best_value: float | None = None
     member_steps: int = 0
@@ -211,7 +212,7 @@ import sys, time
 from types import SimpleNamespace
 from sweeps.progress import Display
 status = dict(total=4, complete=1, pruned=0, diverged=0, failed=0, running=3,
-              best_trial=0, best_value=1.5, member_steps=10)
+              best_trial=0, best_value=1.5, member_steps=10, begun=0.0)
 with Display(4) as display:
     for complete in (1, 2, 3):
         display.update(SimpleNamespace(**status | {"complete": complete}))
@@ -278,3 +279,16 @@ def test_any_object_with_the_fields_is_a_status():
     with display:
         display.update(replace(MIDWAY, total=50))
     assert file.getvalue().startswith("34 of 50 trials")
+
+
+def test_trials_in_training_count_by_the_share_of_their_steps():
+    clock = Clock()
+    display, file = plain_display(clock)
+    display.update(Status(running=100))
+    clock.now += 60
+    display.update(Status(running=100, begun=25.0, member_steps=1))
+    first, second = file.getvalue().splitlines()
+    assert "trained" not in first
+    assert "time left unknown" in first
+    assert "25% trained, 0:01:00 elapsed, about 0:03:00 left" in second
+    assert "0 of 100 trials" in second

@@ -8,7 +8,7 @@ from sweeps.protocol import StudyStatus
 
 def status(**changes):
     values = dict.fromkeys(("complete", "pruned", "diverged", "failed", "running", "workers"), 0)
-    values |= {"total": 4, "best_trial": None, "best_value": None, "member_steps": 0}
+    values |= {"total": 4, "best_trial": None, "best_value": None, "member_steps": 0, "begun": 0.0}
     return StudyStatus(**(values | {"stopping": False} | changes))
 
 
