@@ -32,6 +32,7 @@ __all__ = ["fetch", "list_submitted", "logs", "show_job", "stop", "submit"]
 
 _FETCHED_NAME = ".fetched"  # in a directory that may be replaced by fetching again
 _FETCHES_WITHIN_S = 300
+_CLOSING_LINES = 30  # of a sweep that has ended: what it says of itself
 
 Url = Annotated[
     str,
@@ -133,7 +134,7 @@ def show_job(name: str | None, address: str) -> int:
         printed = [line for line in jobs.logs(name).splitlines() if line.strip()]
     typer.echo(f"{job.name}: {job.status.lower()}, began {_when(job)}, {_took(job)}")
     typer.echo(f"Results: {job.storage}/{job.name}")
-    for line in printed[-1:] if not job.is_over else printed[-12:]:
+    for line in printed[-_CLOSING_LINES if job.is_over else -1 :]:
         typer.echo(line)
     return OURS if job.status == "FAILED" else DONE
 

@@ -3,13 +3,18 @@
 import math
 
 import pytest
+import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+import sweeps.trainable
 from sweeps.config_file import load_config
 from sweeps.embedded import embedded_ray
-from sweeps.trainable import GanTrainable
+from sweeps.owner import end_owner, own_study
+from sweeps.plan import Plan
+from sweeps.store import Store
+from sweeps.trainable import CohortTrainable, GanTrainable
 
 SMALL = [
     "train.steps=40",
@@ -109,3 +114,30 @@ def test_a_checkpoint_of_another_configuration_is_refused(trainable, tmp_path):
     slow, fast = trainable({"lr_g": 1e-4}), trainable({"lr_g": 1e-3})
     with pytest.raises(ValueError, match="hyperparameters cannot change during training"):
         fast.restore(slow.save(str(tmp_path)))
+
+
+@pytest.mark.slow  # an owner in a process of its own
+def test_a_worker_for_whom_nothing_is_left_gives_its_device_back(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweeps.trainable, "_IDLE_S", 0.0)
+    sweep = load_config(None, [*SMALL, "search.trials=2"])
+    plan = Plan(
+        workers=2, slots=4, device="cpu", gpus=0, max_in_flight=2, estimated_bytes_per_worker=None
+    )
+    owner = own_study(sweep, plan, tmp_path / "study.journal")
+    parts = {"sweep": sweep, "store": Store(tmp_path), "owner": owner, "plan": plan}
+
+    def worker(number):
+        # As `tune.with_parameters` does.
+        made = CohortTrainable.__new__(CohortTrainable)
+        made.setup({"worker": number}, **parts)
+        return made
+
+    assert len(ray.get(owner.exchange.remote("worker-1", (), (), (), 1)).refills) == 1
+    late = worker(0)
+    monkeypatch.setattr(sweeps.trainable, "_IDLE_END_S", 0.0)
+    assert not late.step()["done"]  # it was given the other trial
+    assert ray.get(owner.status.remote()).running == 2
+    assert worker(2).step()["done"]
+    monkeypatch.setattr(sweeps.trainable, "_IDLE_END_S", 60.0)
+    assert not worker(3).step()["done"]
+    end_owner(owner)
