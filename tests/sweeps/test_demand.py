@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from sweeps.demand import ROOM, Demand
-from sweeps.protocol import StudyStatus
 
 
 @dataclass
@@ -26,20 +25,17 @@ class Controller:
         worker.status = "TERMINATED"
 
 
-def status(finished, *, total=40, running=0, stopping=False):
-    return StudyStatus(
-        total=total,
-        complete=finished,
-        pruned=0,
-        diverged=0,
-        failed=0,
-        running=running,
-        best_trial=None,
-        best_value=None,
-        member_steps=0,
-        workers=1,
-        stopping=stopping,
-    )
+@dataclass
+class Standing:
+    """What `Demand` reads of a `StudyStatus`."""
+
+    finished: int
+    total: int = 40
+    stopping: bool = False
+
+    @property
+    def done(self):
+        return self.finished >= self.total
 
 
 def waiting(controller):
@@ -61,26 +57,26 @@ def after(controller, standing, room=4):
 def test_demand_follows_the_trials_that_remain(finished, expected):
     # Two run and hold 4 each; of the 40 trials those that are left need so many more workers.
     workers = [Worker("RUNNING") for _ in range(2)] + [Worker("PENDING") for _ in range(6)]
-    assert after(Controller(*workers), status(finished)) == expected
+    assert after(Controller(*workers), Standing(finished)) == expected
 
 
 def test_a_worker_counts_with_the_room_that_it_says_it_has():
     small = [Worker("RUNNING", last_result={ROOM: 1}) for _ in range(2)]
-    assert after(Controller(*small, Worker("PENDING")), status(37)) == 1
+    assert after(Controller(*small, Worker("PENDING")), Standing(37)) == 1
 
 
 def test_trials_of_an_earlier_run_need_workers_though_all_are_begun():
-    assert after(Controller(Worker("PENDING"), Worker("PENDING")), status(32, running=8)) == 2
+    assert after(Controller(Worker("PENDING"), Worker("PENDING")), Standing(32)) == 2
 
 
 def test_a_worker_that_broke_is_not_withdrawn_before_the_end():
     broken = Controller(Worker("RUNNING"), Worker("PENDING", num_failures=1))
-    assert after(broken, status(39)) == 1
-    assert after(broken, status(40)) == 0
+    assert after(broken, Standing(39)) == 1
+    assert after(broken, Standing(40)) == 0
 
 
 def test_nobody_waits_on_after_a_stop():
-    assert after(Controller(Worker("PENDING")), status(0, stopping=True)) == 0
+    assert after(Controller(Worker("PENDING")), Standing(0, stopping=True)) == 0
 
 
 def test_before_anything_is_known_all_wait():
