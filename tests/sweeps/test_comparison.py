@@ -67,7 +67,7 @@ def test_what_a_loss_does_not_have_is_not_compared(recorded):
 
 def test_what_an_older_record_does_not_have_is_not_compared(recorded):
     version_2 = ["spectral_norm_g", "spectral_norm_d", "within_class_spread"]
-    replay = replayed(recorded, **{name: (1, 0.5) for name in version_2})
+    replay = replayed(recorded, **dict.fromkeys(version_2, (1, 0.5)))
     older = recorded.copy()
     older[version_2] = math.nan
     comparison = compare(older, replay)
