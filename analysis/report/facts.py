@@ -62,7 +62,9 @@ def headline_facts(tables: Tables) -> list[dict[str, str]]:
     real = tables.control("real", tables.objective)
     judged = int(found["judged"])
     healthy = judged - int(found["failures"])
-    seconds = float(sweep.trials["seconds"].sum())
+    # Members of a worker train at the same time, so each takes its share of the worker's.
+    at_once = sweep.trials["slots"].astype("float64").fillna(1.0).clip(lower=1.0)
+    seconds = float((sweep.trials["seconds"] / at_once).sum())
     name = quantity(tables.objective).name
     return [
         {"name": "Trials", "value": f"{trials:,}", "note": count(members, "member")},
@@ -85,7 +87,7 @@ def headline_facts(tables: Tables) -> list[dict[str, str]]:
             "value": short_number(real) if math.isfinite(real) else "unknown",
             "note": f"{name}, held out",
         },
-        {"name": "Training", "value": _duration(seconds), "note": "summed over members"},
+        {"name": "Training", "value": _duration(seconds), "note": "of workers, in all"},
     ]
 
 

@@ -225,10 +225,12 @@ def _importance(tables: Tables) -> Finding | None:
     name = quantity(str(main["hyperparameter"])).name
     trials = tables.trials["trial"].nunique()
     few = f" From {trials} trials only, so take it as a hint." if trials < 30 else ""
+    having = tables.trials.loc[tables.trials[main["hyperparameter"]].notna(), "trial"].nunique()
+    some = f" Only {having} of {trials} trials have it." if having < trials else ""
     return Finding(
         "importance",
         f"{name} matters most.",
-        f"Share of importance {among(lines)}.{few}",
+        f"Share of importance {among(lines)}.{some}{few}",
         "importance",
     )
 

@@ -25,6 +25,13 @@ def test_the_headline_counts_what_there_is(tables):
     assert facts["Training"]["value"] == "36 min"  # 24 members of 90 s
 
 
+def test_members_that_train_at_once_share_their_worker_s_time(tables):
+    trials = tables.sweep.trials.assign(slots=12)
+    shared = dataclasses.replace(tables, sweep=dataclasses.replace(tables.sweep, trials=trials))
+    facts = {fact["name"]: fact for fact in headline_facts(shared)}
+    assert facts["Training"]["value"] == "3 min"
+
+
 def test_verdicts_are_counted_in_the_order_of_the_palette(tables):
     counts = verdict_counts(tables)
     assert sum(entry["count"] for entry in counts) == 26
