@@ -38,7 +38,7 @@ def home(tmp_path_factory):
         name, _, _ = text.removeprefix("# ").partition("\n")
         if name.endswith(".py"):
             (directory / name).write_text(text)
-    assert len(COMMANDS) == 10
+    assert len(COMMANDS) == 12
     for command in COMMANDS:
         run([sys.executable, "-m", "sweeps", *command[1:]], directory)
     return directory
@@ -63,7 +63,7 @@ def test_the_config_is_one_that_is_accepted(home):
 def test_the_directories_and_files_that_it_names_exist(home):
     for name in ("trials", "history", "samples", "control", "checkpoints", "logs"):
         assert (home / "runs" / "first" / name).is_dir()
-    for name in ("sweep.toml", "study.journal", "best.png"):
+    for name in ("sweep.toml", "study.journal", "best.png", "report.html"):
         assert (home / "runs" / "first" / name).exists()
     for path in re.findall(r"`((?:analysis|tests|gan_core|sweeps)/[\w/]+\.py)`", README):
         assert (Path(__file__).parents[1] / path).exists()
