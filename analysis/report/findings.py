@@ -225,7 +225,8 @@ def _importance(tables: Tables) -> Finding | None:
     name = quantity(str(main["hyperparameter"])).name
     trials = tables.trials["trial"].nunique()
     few = f" From {trials} trials only, so take it as a hint." if trials < 30 else ""
-    having = tables.trials.loc[tables.trials[main["hyperparameter"]].notna(), "trial"].nunique()
+    has_it = tables.trials[str(main["hyperparameter"])].notna()
+    having = tables.trials[has_it]["trial"].nunique()
     some = f" Only {having} of {trials} trials have it." if having < trials else ""
     return Finding(
         "importance",
