@@ -176,29 +176,34 @@ class _Folder:
         if sum(part.size_bytes for part in bunch) > _LARGE_BYTES:
             return chain.from_iterable(map(self._stream, bunch))
         pieces = [self._whole(part) for part in bunch]
-        lacking = set[str]().union(*(lacks for _, lacks in pieces))
-        return [(pa.concat_tables([piece for piece, _ in pieces]), lacking)]
+        joined = pa.concat_tables([piece for piece, _ in pieces])
+        if _keys_without(joined):  # asked of each, this costs more than it seems
+            for part, (piece, _) in zip(bunch, pieces, strict=True):
+                _check_keys(part, piece)
+        return [(joined, set[str]().union(*(lacks for _, lacks in pieces)))]
 
     def _whole(self, part: _Part) -> _Piece:
-        with self._open(part) as file:
-            names, lacking = self._names(file)
+        with self._open(part) as (file, schema):
+            names, lacking = self._names(schema)
             return self._conform(part, file.read(columns=names, use_threads=False)), lacking
 
     def _stream(self, part: _Part) -> Iterator[_Piece]:
-        with self._open(part) as file:
-            names, lacking = self._names(file)
+        with self._open(part) as (file, schema):
+            names, lacking = self._names(schema)
             for batch in file.iter_batches(_PIECE_ROWS, columns=names):
-                yield self._conform(part, pa.Table.from_batches([batch])), lacking
+                piece = self._conform(part, pa.Table.from_batches([batch]))
+                _check_keys(part, piece)
+                yield piece, lacking
 
-    def _names(self, file: Any) -> tuple[list[str] | None, set[str]]:
+    def _names(self, schema: pa.Schema) -> tuple[list[str] | None, set[str]]:
         """Columns to read, None where it is all, and those that are wanted and not there."""
-        present, wanted = set(file.schema_arrow.names), self.schema.names
+        present, wanted = set(schema.names), self.schema.names
         names = None if present <= set(wanted) else [name for name in wanted if name in present]
         return names, set(wanted) - present
 
     @contextlib.contextmanager
-    def _open(self, part: _Part) -> Iterator[Any]:
-        """A `pyarrow.parquet.ParquetFile`; errors while it is open are of this part."""
+    def _open(self, part: _Part) -> Iterator[tuple[Any, pa.Schema]]:
+        """A `pyarrow.parquet.ParquetFile` and its schema; errors while it is open name the part."""
         import pyarrow.parquet as pq
 
         try:
@@ -207,8 +212,9 @@ class _Folder:
                 self.location.filesystem.open_input_file(part.path) as stream,
                 pq.ParquetFile(stream, pre_buffer=not self.is_local) as file,
             ):
-                _check_version(part, file.schema_arrow.metadata or {})
-                yield file
+                schema = file.schema_arrow
+                _check_version(part, schema.metadata or {})
+                yield file, schema
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             if isinstance(error, OSError) and type(error) is not OSError:
                 raise  # of the storage, and plain already
@@ -219,13 +225,10 @@ class _Folder:
 
     def _conform(self, part: _Part, table: pa.Table) -> pa.Table:
         """The table with the schema's columns alone, nulls where it has none of that name."""
-        if not table.schema.equals(self.schema):
-            columns = [_column(part, table, field) for field in self.schema]
-            table = pa.Table.from_arrays(columns, schema=self.schema)
-        for name in NEVER_NULL:
-            if name in self.schema.names and table[name].null_count:
-                raise PartError(f"{part.name}: column {name}: has nulls; every row needs one")
-        return table
+        if table.schema.equals(self.schema):
+            return table
+        columns = [_column(part, table, field) for field in self.schema]
+        return pa.Table.from_arrays(columns, schema=self.schema)
 
 
 def _column(part: _Part, table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
@@ -239,6 +242,17 @@ def _column(part: _Part, table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
         return column.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise PartError(f"{part.name}: column {field.name}: {on_one_line(error)}") from None
+
+
+def _keys_without(table: pa.Table) -> list[str]:
+    """Keys that some row does not have."""
+    names = [name for name in NEVER_NULL if name in table.column_names]
+    return [name for name in names if table[name].null_count]
+
+
+def _check_keys(part: _Part, table: pa.Table) -> None:
+    for name in _keys_without(table):
+        raise PartError(f"{part.name}: column {name}: has nulls; every row needs one")
 
 
 def _bunches(parts: list[_Part]) -> Iterator[list[_Part]]:
