@@ -32,7 +32,7 @@ _PAUSES_S = (0.0, 0.1, 1.0, 5.0)
 # beside arrow's; of larger ones so many rows at a time, so that little is in memory twice.
 _BUNCH_BYTES = 4 << 20
 _LARGE_BYTES = 16 << 20
-_PIECE_ROWS = 1 << 16
+_PIECE_ROWS = 1 << 15
 # An object store takes tens of milliseconds to answer, whatever is asked.
 _REMOTE_THREADS = 16
 # Times the rows that are to be expected by the first parts' rows and the sizes of all.
@@ -41,8 +41,8 @@ _MARGIN = 1.25
 Keys = dict[str, np.ndarray]
 """Columns by name, of all rows in the order of the parts' names."""
 
-_Piece = tuple[pa.Table, set[str]]
-"""Rows, and the names of the columns that some of them came without."""
+_Piece = tuple[pa.Table, set[str], int]
+"""Rows, the names of the columns that some came without, and how many the whole bunch has."""
 
 
 class SchemaVersionError(ValueError):
@@ -101,8 +101,8 @@ def _read_once(folder: _Folder, keys: Sequence[str], choose: Callable[[Keys], np
     columns: dict[str, Column] = {}
     lacking: set[str] = set()
     with ThreadPoolExecutor(folder.threads) as pool:
-        for piece, lacks, share in folder.pieces(pool):
-            columns = columns or _columns(folder.schema, int(_MARGIN * len(piece) / share))
+        for piece, lacks, expected_rows in folder.pieces(pool):
+            columns = columns or _columns(folder.schema, expected_rows)
             for name, column in columns.items():
                 column.append(piece[name])
             lacking |= lacks
@@ -151,14 +151,14 @@ class _Folder:
         self.is_local = isinstance(location.filesystem, fs.LocalFileSystem)
         self.threads = pa.cpu_count() if self.is_local else _REMOTE_THREADS
 
-    def pieces(self, pool: ThreadPoolExecutor) -> Iterator[tuple[pa.Table, set[str], float]]:
-        """All rows in order of the parts' names, with what share of all bytes they may be."""
+    def pieces(self, pool: ThreadPoolExecutor) -> Iterator[tuple[pa.Table, set[str], int]]:
+        """All rows in order of the parts' names, with how many there may be in all."""
         parts = self._list()
         total_bytes = sum(part.size_bytes for part in parts)
         for bunch, pieces in _ahead(pool, self._read, _bunches(parts), self.threads):
             share = sum(part.size_bytes for part in bunch) / total_bytes
-            for piece, lacks in pieces:
-                yield piece, lacks, share
+            for piece, lacks, rows in _one_ahead(pool, pieces):
+                yield piece, lacks, int(_MARGIN * rows / share)
 
     def _list(self) -> list[_Part]:
         selector = fs.FileSelector(f"{self.location.root}/{self.folder}", allow_not_found=True)
@@ -180,9 +180,9 @@ class _Folder:
         if _keys_without(joined):  # asked of each, this costs more than it seems
             for part, (piece, _) in zip(bunch, pieces, strict=True):
                 _check_keys(part, piece)
-        return [(joined, set[str]().union(*(lacks for _, lacks in pieces)))]
+        return [(joined, set[str]().union(*(lacks for _, lacks in pieces)), len(joined))]
 
-    def _whole(self, part: _Part) -> _Piece:
+    def _whole(self, part: _Part) -> tuple[pa.Table, set[str]]:
         with self._open(part) as (file, schema):
             names, lacking = self._names(schema)
             return self._conform(part, file.read(columns=names, use_threads=False)), lacking
@@ -193,7 +193,7 @@ class _Folder:
             for batch in file.iter_batches(_PIECE_ROWS, columns=names):
                 piece = self._conform(part, pa.Table.from_batches([batch]))
                 _check_keys(part, piece)
-                yield piece, lacking
+                yield piece, lacking, file.metadata.num_rows
 
     def _names(self, schema: pa.Schema) -> tuple[list[str] | None, set[str]]:
         """Columns to read, None where it is all, and those that are wanted and not there."""
@@ -282,6 +282,15 @@ def _ahead(
             yield first, future.result()
     for bunch, future in waiting:
         yield bunch, future.result()
+
+
+def _one_ahead(pool: ThreadPoolExecutor, pieces: Iterable[_Piece]) -> Iterator[_Piece]:
+    """The pieces, each read while the one before it is worked at."""
+    iterator = iter(pieces)
+    future = pool.submit(next, iterator, None)
+    while (piece := future.result()) is not None:
+        future = pool.submit(next, iterator, None)
+        yield piece
 
 
 def _check_version(part: _Part, metadata: dict[bytes, bytes]) -> None:
