@@ -43,7 +43,14 @@ def class_labels(config: MemberConfig, count: int, *, device: str = "cpu") -> Te
 
 
 @torch.no_grad()
-def generate(G: nn.Module, config: MemberConfig, z: Tensor, labels: Tensor | None = None) -> Tensor:
+def generate(
+    G: nn.Module,
+    config: MemberConfig,
+    z: Tensor,
+    labels: Tensor | None = None,
+    *,
+    batch_size: int | None = None,
+) -> Tensor:
     """Samples of one plain generator, in evaluation mode.
 
     Args:
@@ -51,6 +58,7 @@ def generate(G: nn.Module, config: MemberConfig, z: Tensor, labels: Tensor | Non
         config: likewise.
         z: [N, latent_dim].
         labels: int64 [N], for conditional networks alone; round the classes by default.
+        batch_size: samples at once, which bounds the memory; all by default.
 
     Returns:
         [N, *sample_shape], images in [-1, 1]. Noise of the network's own is that of its evaluation,
@@ -60,7 +68,8 @@ def generate(G: nn.Module, config: MemberConfig, z: Tensor, labels: Tensor | Non
     inputs = [z, class_labels(config, len(z), device=device) if labels is None else labels]
     if noise_numel := int(getattr(G, "noise_numel", 0)):
         inputs.append(normals(_key(config, 1, device), len(z), noise_numel, z.dtype)[0])
-    return G(*(given for given in inputs if given is not None))
+    batches = (given.split(batch_size or len(z)) for given in inputs if given is not None)
+    return torch.cat([G(*batch) for batch in zip(*batches, strict=True)])
 
 
 def _key(config: MemberConfig, substep: int, device: str) -> Tensor:

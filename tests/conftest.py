@@ -1,6 +1,31 @@
-"""Set before any test module imports torch."""
+"""What is set before any test module imports torch, and what tests of two packages share."""
 
 import os
 
+import pytest
+
 # Two tests run at once, and OpenMP threads of several processes on busy cores run up to 10x slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def inception_weights(tmp_path_factory):
+    """A file of random weights for Inception in torch-fidelity's layout; the real ones are 96 MB
+    that would have to be fetched."""
+    import torch
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    class Untrained(FeatureExtractorInceptionV3):
+        def load_state_dict(self, state):
+            """Keeps the weights that it was built with."""
+
+    file = tmp_path_factory.mktemp("inception") / "weights.pth"
+    torch.save({}, file)
+    torch.manual_seed(0)
+    network = Untrained("untrained", ["2048"], feature_extractor_weights_path=str(file))
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            # PyTorch's own would shrink what passes to 1e-9.
+            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    torch.save(network.state_dict(), file)
+    return file

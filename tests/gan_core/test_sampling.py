@@ -97,3 +97,17 @@ def test_a_network_with_noise_of_its_own_gets_it_last_and_normal_and_always_the_
     assert torch.equal(given, generate(Noisy(), config, z))
     labels = torch.full((4000,), 2)
     assert (generate(Noisy(), config, z, labels)[:, 6] == 2).all()
+
+
+def test_batches_do_not_show():
+    config = member(conditional=True)
+    z = evaluation_latents(config, 10)
+    batches = []
+
+    class Counted(Noisy):
+        def forward(self, z, labels, noise):
+            batches.append(len(z))
+            return super().forward(z, labels, noise)
+
+    assert torch.equal(generate(Counted(), config, z, batch_size=4), generate(Noisy(), config, z))
+    assert batches == [4, 4, 2]
