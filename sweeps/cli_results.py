@@ -1,4 +1,4 @@
-"""The commands that look at what sweeps left: status, report, export, sample, replay."""
+"""The commands that look at what sweeps left: status, report, export, sample, fid, replay."""
 # ruff: noqa: D301  a docstring's backspace, \b, keeps the lines below it as they are in the help
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sweeps.weights import kept_members
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["export", "replay", "report", "sample", "show_standing", "status"]
+__all__ = ["export", "fid", "replay", "report", "sample", "show_standing", "status"]
 
 _LEADERS = 5  # trials in the closing table
 
@@ -191,6 +191,42 @@ def sample(
     from sweeps.take_out import draw
 
     typer.echo(draw(directory, member, out, n=n, between=interpolate))
+    return DONE
+
+
+def fid(
+    sweep: Sweep,
+    trial: Trial,
+    seed: Seed = None,
+    n: Annotated[int, typer.Option("--n", metavar="N", help="Samples, and real images.")] = 10_000,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Inception's; without it they are fetched once, 96 MB."),
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+) -> int:
+    """Measure a GAN's FID, the number that papers report.
+
+    \b
+    gansweep fid digits best
+    gansweep fid digits 12 --seed 25 --n 50000
+    gansweep fid digits best --weights weights-inception-2015-12-05-6726825d.pth     offline
+
+    It is the Frechet distance between N samples and N real images that the GAN could train on,
+    or all if there are fewer, in the features of the Inception v3 of 2015, as torch-fidelity has
+    them: pip install "gansweep[inception]". No sweep needs it.
+
+    It is not the frechet_distance of a sweep, whose features are another network's. It is too
+    high, the more so the fewer images: compare it at the same N alone, with real images of the
+    same split. Inception learnt photographs; of digits it sees little. It runs on a GPU where
+    there is one; on a CPU 10,000 samples may take an hour or more.
+    """
+    directory, _, member = _member(sweep, trial, seed, storage, with_weights=True)
+    config = stored(directory, check_files=True)
+    from sweeps.fid import measure
+
+    for line in measure(config, directory, member, n=n, weights=weights):
+        typer.echo(line)
     return DONE
 
 

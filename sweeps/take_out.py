@@ -19,7 +19,7 @@ from sweeps.members import described
 from sweeps.mistakes import SweepFailure
 from sweeps.weights import weights_path
 
-__all__ = ["COLUMNS", "draw", "export"]
+__all__ = ["COLUMNS", "draw", "export", "load_image_generator"]
 
 COLUMNS = 8
 """Samples in a row of a picture."""
@@ -85,12 +85,27 @@ def draw(
     if n < 1 or (between and n % COLUMNS):
         right = f"a multiple of {COLUMNS}, the steps from one z to the next" if between else ">= 1"
         raise ConfigError("--n", n, f"must be {right}")
+    G, config = load_image_generator(directory, member)
+    _write(out, (_ways if between else _grid)(G, config, n))
+    return f"wrote {out}: {described(member)}"
+
+
+def load_image_generator(directory: Path, member: pd.Series) -> tuple[nn.Module, MemberConfig]:
+    """A member's generator, on the CPU.
+
+    Args:
+        directory: of the sweep.
+        member: its row in the table of trials; its weights were kept.
+
+    Raises:
+        ConfigError: it makes points.
+        SweepFailure: the weights are damaged.
+    """
     G, _, config = _load(directory, member)
     if not _is_of_images(config):
         right = "makes points, not images: `gansweep export` it, and plot them"
         raise ConfigError("SWEEP", directory.name, right)
-    _write(out, (_ways if between else _grid)(G, config, n))
-    return f"wrote {out}: {described(member)}"
+    return G, config
 
 
 def _name(directory: Path, member: pd.Series) -> str:

@@ -104,8 +104,9 @@ sys.exit(f"imported {{heavy}}" if heavy else code)
 # --- in this process
 
 
-SWEEP = ["init", "run", "resume", "confirm"]
-RESULTS = ["status", "report", "export", "sample", "replay"]
+SWEEP = ["init", "run", "resume", "stop", "confirm"]
+RESULTS = ["status", "report", "export", "sample", "fid", "replay"]
+CLUSTER = ["submit", "logs", "list", "fetch"]
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
@@ -124,7 +125,7 @@ def test_every_command_explains_itself_by_example(option, command, run):
 def test_the_help_lists_the_commands_in_their_order_under_headings(run):
     words = [line.split()[0] for line in run("--help")[1].splitlines() if line.strip()]
     begin = words.index("Sweep:")
-    assert words[begin:] == ["Sweep:", *SWEEP, "Results:", *RESULTS]
+    assert words[begin:] == ["Sweep:", *SWEEP, "Results:", *RESULTS, "Cluster:", *CLUSTER]
 
 
 def test_no_arguments_show_the_help(run):
