@@ -6,13 +6,16 @@ written out. It can be differentiated once; penalties on gradients need the netw
 
 On AMD CPUs with AVX-512 oneDNN's float32 products were twice as fast as MKL's, which torch calls.
 torch's way to them is a setting that allows to round factors to bfloat16, as CPUs with AMX might.
-So a product is tried out, and the setting is used, for single products, only where it does not.
+So a product is tried out, and the setting, which all threads share, is changed for single products
+only, and only where they are not rounded so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,13 +169,36 @@ def _product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """[members, rows, inner] times [members, inner, columns], and [members, columns]."""
     if not _is_wide(a, b):
         return _plain_product(a, b, bias)
-    settings = _settings()
-    before = settings.fp32_precision
-    settings.fp32_precision = "bf16"
-    try:
+    with _wide_products():
         return _plain_product(a, b, bias)
-    finally:
-        settings.fp32_precision = before
+
+
+class _WideProducts:
+    """torch's setting, which all threads share: changed while any of them is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = ""
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        settings = _settings()
+        with self._lock:
+            if not self._inside:
+                self._before = settings.fp32_precision
+                settings.fp32_precision = "bf16"
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    settings.fp32_precision = self._before
+
+
+_wide_products = _WideProducts()
 
 
 def _plain_product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
@@ -208,10 +234,6 @@ def _settings() -> Any:
 def _is_exact(settings: Any) -> bool:
     ramp = torch.arange(4 * 64 * 64, dtype=torch.float64).view(4, 64, 64)
     a, b = (0.37 * ramp).sin(), (0.73 * ramp).cos()
-    before = settings.fp32_precision
-    settings.fp32_precision = "bf16"
-    try:
+    with _wide_products():
         made = torch.bmm(a.float(), b.float()).double()
-    finally:
-        settings.fp32_precision = before
     return bool((made - a @ b).abs().max() < _FLOAT32_ERROR * 64)

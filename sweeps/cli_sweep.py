@@ -132,6 +132,7 @@ def run(
     if or_resume and not dry_run and loaded.name is not None:
         directory = Path(loaded.storage).expanduser().absolute() / loaded.name
         if directory.exists():
+            _check_not_fewer(loaded.search.trials, stored(directory))
             return _start(loaded, directory=directory, address=address)
     return _begin(loaded, dry_run, address)
 
@@ -154,12 +155,16 @@ def resume(
     config = stored(directory)
     options: dict[str, Any] = {}
     if trials is not None:
-        if trials < config.search.trials:
-            right = f"must be >= {config.search.trials}, which the sweep has already"
-            raise SweepConfigError("search.trials", trials, right, "--trials")
+        _check_not_fewer(trials, config)
         options = {"search.trials": trials}
     config = stored(directory, options, check_files=True)
     return _start(config, directory=directory, address=address)
+
+
+def _check_not_fewer(trials: int, config: SweepConfig) -> None:
+    if trials < config.search.trials:
+        right = f"must be >= {config.search.trials}, which the sweep has already"
+        raise SweepConfigError("search.trials", trials, right, "--trials")
 
 
 def confirm(

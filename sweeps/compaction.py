@@ -42,16 +42,20 @@ def compact(store: Store, *, settle_s: float = _SETTLE_S) -> None:
         store: of the sweep.
         settle_s: seconds between the last new part and the first old one that goes.
     """
+    replaced: list[tuple[TableName, list[str]]] = []
     try:
         for table in _TABLES:
             _remove_leftovers(store, table)
-        replaced = [(table, names) for table in _TABLES for names in _rewrite(store, table)]
-        if replaced:
-            time.sleep(settle_s)
+            replaced += ((table, names) for names in _rewrite(store, table))
+    except StorageError as error:
+        _log.warning("other parts are left as they are: %s", error)
+    if replaced:
+        time.sleep(settle_s)
+    try:
         for table, names in replaced:
             store.drop_parts(table, names)
     except StorageError as error:
-        _log.warning("parts are left as they are: %s", error)
+        _log.warning("parts that were compacted are left beside the new ones: %s", error)
 
 
 def _remove_leftovers(store: Store, table: TableName) -> None:

@@ -75,8 +75,12 @@ class SweepLock:
             os.close(self._file)
             right = f"is being run by process {holder.strip()}: stop that first, or wait"
             raise ConfigError("SWEEP", self._directory.name, right) from None
-        os.truncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.truncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._file)
+            raise SweepFailure(f"{path}: cannot be written: {error.strerror}") from None
         return self
 
     def __exit__(

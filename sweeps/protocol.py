@@ -100,6 +100,8 @@ class StudyStatus:
     workers: int
     """Workers heard of within the lease."""
     stopping: bool
+    failure: str | None = None
+    """Why no worker can go on, in one line."""
 
     @property
     def finished(self) -> int:

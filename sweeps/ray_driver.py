@@ -127,16 +127,24 @@ def terminate_handler_kept() -> Iterator[Callable[[], None]]:
         restore()
 
 
+class _QuietFile(logging.FileHandler):
+    """A log that cannot be written, such as on a full disk, must not hide why the sweep ends."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 the library's name
+        """Says nothing."""
+
+
 @contextlib.contextmanager
 def logged_to(path: Path) -> Iterator[None]:
     """Send what Ray and Tune log in this process to a file instead of the terminal."""
     logger = logging.getLogger("ray")
     handlers, level = logger.handlers[:], logger.level
-    file = logging.FileHandler(path, delay=True, encoding="utf-8")
+    file = _QuietFile(path, delay=True, encoding="utf-8")
     logger.handlers[:] = [file]
     try:
         yield
     finally:
         logger.handlers[:] = handlers
         logger.setLevel(level)
-        file.close()
+        with contextlib.suppress(OSError):
+            file.close()

@@ -25,6 +25,7 @@ from sweeps.embedded import embedded_ray
 from sweeps.importances import write_importances
 from sweeps.lock import SweepLock
 from sweeps.machine import this_machine
+from sweeps.mistakes import SweepFailure
 from sweeps.naming import make_directory
 from sweeps.nodes import Expected, alive, expect, survey
 from sweeps.plan import Plan, plan
@@ -105,37 +106,39 @@ def launch(
     store = Store(directory)
     logs = directory / LOGS_NAME
     with SweepLock(directory):
-        check_study(config.settings(), directory / JOURNAL_NAME)
-        made_with = "\n".join(f"{package} {number}" for package, number in versions().items())
-        store.write_config(to_toml(config, comment=made_with))
-        with _stop_requests() as asked, contextlib.ExitStack() as stack:
-            expected = None
-            if address is None:
-                planned = planned or plan(config, this_machine(config.resources.device))
-                stack.enter_context(
-                    embedded_ray(cpus=planned.workers, gpus=planned.gpus, log_dir=logs)
-                )
-            else:
-                stack.enter_context(attached_ray(address, log_dir=logs))
-                expected = stack.enter_context(expect(directory))
-                with _removed_if_refused(directory if is_new else None):
-                    planned = _plan_cluster(config, expected)
-            # Ray reads some of its environment, which was just set, when it is imported.
-            from sweeps.fleet import Fleet
+        with _removed_if_refused(directory if is_new else None):
+            check_study(config.settings(), directory / JOURNAL_NAME)
+            made_with = "\n".join(f"{package} {number}" for package, number in versions().items())
+            store.write_config(to_toml(config, comment=made_with))
+        with _stop_requests() as asked:
+            with contextlib.ExitStack() as stack:
+                expected = None
+                if address is None:
+                    planned = planned or plan(config, this_machine(config.resources.device))
+                    stack.enter_context(
+                        embedded_ray(cpus=planned.workers, gpus=planned.gpus, log_dir=logs)
+                    )
+                else:
+                    stack.enter_context(attached_ray(address, log_dir=logs))
+                    expected = stack.enter_context(expect(directory))
+                    with _removed_if_refused(directory if is_new else None):
+                        planned = _plan_cluster(config, expected)
+                # Ray reads some of its environment, which was just set, when it is imported.
+                from sweeps.fleet import Fleet
 
-            store.clean()
-            objective = config.search.objective
-            display = Display(config.search.trials, console, objective=objective)
-            stack.enter_context(display)
-            fleet = Fleet(config, planned, directory / JOURNAL_NAME, store, logs, expected)
-            stack.callback(fleet.close)
-            _tell_what_goes_on(console, fleet.status().running, len(store.kept_trials()))
-            status = _watch(fleet, display, console, asked)
-        # Its owner has ended, and with it the only writer of the journal.
-        write_importances(directory / JOURNAL_NAME, store)
-        if status.done:
-            store.forget_members()
-            compact(store)
+                store.clean()
+                objective = config.search.objective
+                display = Display(config.search.trials, console, objective=objective)
+                stack.enter_context(display)
+                fleet = Fleet(config, planned, directory / JOURNAL_NAME, store, logs, expected)
+                stack.callback(fleet.close)
+                _tell_what_goes_on(console, fleet.status().running, len(store.kept_trials()))
+                status = _watch(fleet, display, console, asked)
+            # Its owner has ended, and with it the only writer of the journal.
+            write_importances(directory / JOURNAL_NAME, store)
+            if status.done:
+                store.forget_members()
+                compact(store)
     return directory, status
 
 
@@ -156,10 +159,10 @@ def plan_on_cluster(config: SweepConfig, address: str) -> ClusterPlan:
 
 @contextlib.contextmanager
 def _removed_if_refused(directory: Path | None) -> Iterator[None]:
-    """Leaves no directory of a sweep that a cluster cannot run: its name is free to try again."""
+    """Leaves no directory of a sweep that cannot begin: its name is free to try again."""
     try:
         yield
-    except ConfigError:
+    except (ConfigError, SweepFailure):
         if directory is not None:
             shutil.rmtree(directory, ignore_errors=True)
         raise
@@ -199,6 +202,8 @@ def _watch(fleet: Fleet, display: Display, console: Console, asked: threading.Ev
     display.update(status)
     if status.done:
         return status
+    if status.failure is not None:
+        raise StorageError(status.failure)
     if not asked.is_set():
         raise fleet.failure()
     console.print("Stopping at the next rung; Ctrl-C again does not wait for it.")

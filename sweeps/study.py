@@ -81,6 +81,7 @@ class StudyOwner:
         self._ended: Counter[Outcome] = Counter()
         self._best: tuple[int, float] | None = None
         self._stopping = False
+        self._failure: str | None = None
         trials = self._study.get_trials(deepcopy=False)
         self._study.sampler = make_sampler(settings.sampler, settings.seed, len(trials))
         self._recall(trials)
@@ -138,6 +139,11 @@ class StudyOwner:
         """From now on gives nothing out, and tells every worker to stop."""
         self._stopping = True
 
+    def give_up(self, reason: str) -> None:
+        """Stops every worker for what none of them can mend; no trial is to blame for it."""
+        self._failure = self._failure or reason
+        self._stopping = True
+
     def status(self) -> StudyStatus:
         """Where the sweep stands, from counters."""
         best = self._best or (None, None)
@@ -154,6 +160,7 @@ class StudyOwner:
             member_steps=self._ledger.member_steps,
             workers=self._ledger.workers,
             stopping=self._stopping,
+            failure=self._failure,
         )
 
     # --- what workers reached

@@ -23,7 +23,7 @@ from sweeps.demand import ROOM
 from sweeps.nodes import Expected, examine_as_worker
 from sweeps.objective import trial_value
 from sweeps.plan import Plan
-from sweeps.store import Store
+from sweeps.store import StorageError, Store
 from sweeps.worker import Worker
 
 __all__ = ["CohortTrainable", "GanTrainable"]
@@ -87,11 +87,16 @@ class CohortTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """One interval of the cohort, and what follows at its rung."""
-        advance = self._worker.advance()
-        if self._control_due:
-            # After the first interval: what it is compared with takes a second or two to sum up.
-            self._worker.write_control()
-            self._control_due = False
+        try:
+            advance = self._worker.advance()
+            if self._control_due:
+                # After the first interval: what it is compared with takes a while to sum up.
+                self._worker.write_control()
+                self._control_due = False
+        except StorageError as error:
+            # Raised, it would count against the trials that the worker holds.
+            ray.get(self._owner.give_up.remote(str(error)))
+            return {"members": 0, ROOM: self._room, "done": True}
         return {
             "members": advance.members,
             "member_steps": advance.member_steps,
