@@ -26,6 +26,7 @@ from sweeps.cli_arguments import (
 from sweeps.cli_cluster import show_job
 from sweeps.config import SweepConfig
 from sweeps.lock import is_locked
+from sweeps.mistakes import SweepFailure
 from sweeps.naming import find_sweep, list_sweeps
 from sweeps.watching import each_change
 from sweeps.weights import kept_members
@@ -66,9 +67,23 @@ def status(
     names = list_sweeps(root) if sweep is None else [sweep]
     if not names:
         raise ConfigError("--storage", storage, "holds no sweep; `gansweep run` begins one")
-    for directory in (find_sweep(name, root) for name in names):
+    if sweep is not None:
+        directory = find_sweep(sweep, root)
         show_standing(stored(directory), directory)
-    return DONE
+        return DONE
+    shown = [_show_one_of_many(root, name) for name in names]
+    return DONE if all(shown) else OURS
+
+
+def _show_one_of_many(root: Path, name: str) -> bool:
+    """Whether it could be shown: one damaged sweep must not hide the others."""
+    try:
+        directory = find_sweep(name, root)
+        show_standing(stored(directory), directory)
+    except (ConfigError, SweepFailure) as error:
+        typer.echo(f"gansweep: {name}: {' '.join(str(error).split())}", err=True)
+        return False
+    return True
 
 
 def report(
@@ -119,11 +134,10 @@ def _write_page(
     directory: Path, out: Path | None, figures: Path | None, refresh_s: int | None
 ) -> tuple[Path, bool]:
     """Writes what there is: the page, and whether the sweep is done, so that it is the last."""
-    from analysis.load import load
     from analysis.report import write_figures, write_report
 
     # A run has the last word after its last trial.
-    is_running, sweep = is_locked(directory), load(directory)
+    is_running, sweep = is_locked(directory), load_results(directory)
     ended = sweep.trials["trial"].nunique() >= stored(directory).search.trials
     done = ended and not is_running
     with _refused_as("--out", out or directory):
@@ -263,11 +277,10 @@ def _member(
 ) -> tuple[Path, Any, Any]:
     """The sweep's directory, the sweep, and the member's row."""
     from analysis.compare import leaderboard
-    from analysis.load import load
     from sweeps.members import BEST, find_member
 
     directory = find_sweep(sweep, Path(storage).expanduser())
-    objective, loaded = stored(directory).search.objective, load(directory)
+    objective, loaded = stored(directory).search.objective, load_results(directory)
     leaders = leaderboard(loaded, 1)["trial"] if trial == BEST else ()
     best = next((int(number) for number in leaders), None)
     kept = kept_members(directory) if with_weights else None
@@ -275,14 +288,28 @@ def _member(
     return directory, loaded, found
 
 
+def load_results(directory: Path) -> Any:
+    """`analysis.load`; a damaged table is one line.
+
+    Raises:
+        SweepFailure: a part cannot be read.
+    """
+    from analysis.load import load
+    from analysis.parts import PartError, SchemaVersionError
+
+    try:
+        return load(directory)
+    except (PartError, SchemaVersionError) as error:
+        raise SweepFailure(str(error)) from None
+
+
 def show_standing(config: SweepConfig, directory: Path) -> None:
     """Judges what is there and prints it."""
     from analysis.compare import failure_rate, leaderboard
-    from analysis.load import load
     from analysis.verdict import judge
     from sweeps.closing import Standing, show, write_best
 
-    sweep = load(directory)
+    sweep = load_results(directory)
     verdicts, leaders = judge(sweep), leaderboard(sweep, _LEADERS)
     write_best(leaders, sweep.samples, directory)
     real = sweep.control.loc[sweep.control["kind"] == "real", config.search.objective]
@@ -304,12 +331,11 @@ def _confirmed(
 ) -> pd.DataFrame | None:
     """What came of a sweep that confirms another, if that is still beside it."""
     from analysis.confirm import confirmed
-    from analysis.load import load
 
     confirms = config.search.confirms
     if confirms is None:
         return None
     try:
-        return confirmed(load(directory.parent / confirms.sweep), again, verdicts)
+        return confirmed(load_results(directory.parent / confirms.sweep), again, verdicts)
     except FileNotFoundError:
         return None

@@ -21,7 +21,7 @@ from sweeps.cli_arguments import (
     out_console,
     stored,
 )
-from sweeps.cli_results import show_standing
+from sweeps.cli_results import load_results, show_standing
 from sweeps.config import SweepConfig
 from sweeps.config_file import PRESETS, load_config, preset_text, to_toml
 from sweeps.machine import this_machine
@@ -132,7 +132,8 @@ def run(
     if or_resume and not dry_run and loaded.name is not None:
         directory = Path(loaded.storage).expanduser().absolute() / loaded.name
         if directory.exists():
-            _check_not_fewer(loaded.search.trials, stored(directory))
+            if (directory / CONFIG_NAME).exists():
+                _check_not_fewer(loaded.search.trials, stored(directory))
             return _start(loaded, directory=directory, address=address)
     return _begin(loaded, dry_run, address)
 
@@ -212,10 +213,9 @@ def confirm(
 def _confirming(directory: Path, *, top: int, seeds: int) -> dict[str, Any]:
     """What becomes of the config of the sweep in the directory."""
     from analysis.compare import leaderboard
-    from analysis.load import load
     from sweeps.confirm import changes, fresh_seed, planned_seeds, winners
 
-    config, loaded = stored(directory), load(directory)
+    config, loaded = stored(directory), load_results(directory)
     gans = winners(loaded.trials, leaderboard(loaded, len(loaded.trials))["trial"], top)
     if not gans:
         right = "no trial was trained to its end and is sound, yet"

@@ -33,6 +33,24 @@ def test_status_shows_one_sweep_or_all(run, begun_sweep):
     assert "other" not in out
 
 
+def test_a_damaged_sweep_is_one_line_and_hides_no_other(run, begun_sweep):
+    directory = begun_sweep()
+    begun_sweep("other")
+    begun_sweep("third")
+    (part,) = directory.glob("trials/*.parquet")
+    part.write_bytes(part.read_bytes()[:200])
+    (directory.parent / "other" / "sweep.toml").write_text("[")
+    code, out, err = run("status")
+    assert code == 1
+    assert "third: 1 of 2 trials ended" in out
+    assert [line.split(":")[1].strip() for line in err.splitlines()] == ["digits", "other"]
+    assert part.name in err
+    code, _, err = run("status", "digits")
+    assert code == 1
+    assert part.name in err
+    assert len(err.splitlines()) == 1
+
+
 def test_status_of_a_sweep_that_confirms_shows_what_came_of_it(run, begun_sweep):
     begun_sweep("digits")
     begun_sweep("again", "search.confirms={sweep='digits', trials=[0, 5]}", "search.seed=1")

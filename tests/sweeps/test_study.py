@@ -603,6 +603,19 @@ def test_a_finished_study_gives_nothing_out(make):
     assert (reply.refills, reply.lost) == ((), ())
 
 
+def test_a_storage_that_fails_stops_all_and_blames_no_trial(make):
+    owner = make()
+    begin(owner, want=2)
+    assert owner.status().failure is None
+    owner.give_up("cannot write a: no space")
+    owner.give_up("cannot write b: no space")
+    assert owner.status().failure == "cannot write a: no space"
+    assert owner.exchange("v", (), (), (), 3).stop
+    again = make(run_id="resumed")
+    assert again.status().failure is None
+    assert [(a.trial, a.breaks) for a in begin(again, want=2)] == [(0, 0), (1, 0)]
+
+
 def test_stopping_gives_nothing_out_and_keeps_what_runs_for_later(make):
     owner = make()
     begin(owner, want=2)
