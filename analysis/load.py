@@ -51,7 +51,7 @@ def load(
             endpoints), or several of them.
         columns: of `history`, the one table that grows large, beside `sweep`, `trial`, `seed`,
             `attempt`, `rung` and `step`, which are always read; all where None. What is left out
-            costs neither time nor memory. The verdicts need all.
+            costs neither time nor memory, and what needs it, as the verdicts need all, says so.
 
     Raises:
         FileNotFoundError: nothing is there, or it is no sweep.
@@ -91,6 +91,7 @@ def _load_one(path: str | os.PathLike[str], history_schema: pa.Schema) -> Sweep:
         **{name: table.frame for name, table in tables.items()},
         lacking={name: table.lacking for name, table in tables.items() if table.lacking},
         location=location,
+        selected=None if history_schema is HISTORY else frozenset(history_schema.names),
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.schema import HYPERPARAMETERS
+from analysis.sweep import check_selected
 
 if TYPE_CHECKING:
     from analysis.load import Sweep
@@ -86,8 +87,12 @@ def untrained_scores(sweep: Sweep, metric: str | None = None) -> pd.Series:
 
     Returns:
         float64 on the index of `sweep.trials`; NaN where it is not known.
+
+    Raises:
+        ValueError: the sweep was loaded without the metric's column.
     """
     metric, trials = metric or objective_name(sweep), sweep.trials
+    check_selected(sweep, "the score of members that diverged", [metric])
     unknown = pd.Series(np.nan, index=trials.index)
     if metric not in sweep.history:
         return unknown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-__all__ = ["Sweep", "Sweeps", "side_by_side"]
+__all__ = ["Sweep", "Sweeps", "check_selected", "side_by_side"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,8 @@ class Sweep:
     are null in; tables that lack nothing are not in it."""
     location: Location | None = field(default=None, repr=False)
     """Where `path` is; found by it where None."""
+    selected: frozenset[str] | None = None
+    """The columns of `history` that were read, if not all were asked for."""
 
     @property
     def name(self) -> str:
@@ -86,6 +88,11 @@ class Sweeps:
         return ", ".join(sweep.path for sweep in self.each)
 
     @property
+    def selected(self) -> frozenset[str] | None:
+        """The columns of `history` that were read of each, if not all were asked for."""
+        return self.each[0].selected
+
+    @property
     def config(self) -> dict[str, Any]:
         """There is none of all.
 
@@ -121,6 +128,29 @@ class Sweeps:
         import pandas as pd
 
         return pd.concat([getattr(sweep, table) for sweep in self.each], ignore_index=True)
+
+
+def check_selected(sweep: Sweep, asker: str, needed: Iterable[str]) -> None:
+    """Refuses a sweep that was loaded without what somebody needs of its history.
+
+    Such a column is not one that was never measured, so what is computed without it is wrong.
+
+    Args:
+        sweep: from `analysis.load`.
+        asker: who needs the columns, as the message names it.
+        needed: names of columns.
+
+    Raises:
+        ValueError: it was loaded with `columns=`, and a needed one is not among them.
+    """
+    if sweep.selected is None:
+        return
+    if left_out := [name for name in needed if name not in sweep.selected]:
+        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        raise ValueError(
+            f"{sweep.path}: was loaded with columns=, without {left_out[0]}{more}, which {asker} "
+            "needs: load it with these too, or without columns="
+        )
 
 
 def side_by_side(sweeps: Sequence[Sweep]) -> Sweeps:

@@ -24,6 +24,7 @@ from analysis.scores import (
     variants,
     verdict_of,
 )
+from analysis.sweep import check_selected
 
 if TYPE_CHECKING:
     from analysis.load import Sweep
@@ -174,6 +175,10 @@ def progress(sweep: Sweep, *, by: str = "loss", against: str = "g_updates") -> p
         By variant and cost: `variant`, a column named like `against`, `best` (the median), `low`
         and `high` (the quartiles). The costs are those of the rungs, or where there are too many
         even steps of them.
+
+    Raises:
+        ValueError: `against` or `by` is no such column, or the sweep was loaded without one that
+            this needs.
     """
     if against not in AGAINST:
         raise ValueError(f"against = {against!r}: must be one of {', '.join(AGAINST)}")
@@ -266,6 +271,7 @@ def _rungs(sweep: Sweep, against: str) -> pd.DataFrame:
         member=np.arange(len(trials)), d_steps=trials["d_steps"].astype("float64").fillna(1)
     )
     columns = [*_MEMBER, "step", "seconds", metric]
+    check_selected(sweep, "progress", columns)
     rungs = sweep.history[columns].merge(known, on=_MEMBER)
     x = {
         "g_updates": rungs["step"],

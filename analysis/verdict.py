@@ -12,6 +12,8 @@ from analysis.episodes import episodes
 from analysis.evidence import Evidence, gather
 from analysis.rule import Condition, Rule, Span, Verdict
 from analysis.rules import rules
+from analysis.schema import HISTORY
+from analysis.sweep import check_selected
 from analysis.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -63,7 +65,11 @@ def judge(sweep: Sweep, thresholds: Thresholds | None = None) -> pd.DataFrame:
             onset is still there, else null.
         also: other rules that hold, in order of precedence, remarks among them, joined by ", ".
         unjudged: rules that could not be judged, joined by ", ".
+
+    Raises:
+        ValueError: the sweep was loaded with `columns=`, which leaves evidence out.
     """
+    check_selected(sweep, "judge", HISTORY.names)
     thresholds = thresholds or Thresholds()
     found = gather(sweep, thresholds)
     book = rules(thresholds)

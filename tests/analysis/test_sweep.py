@@ -5,7 +5,12 @@ import pytest
 
 from analysis.compare import leaderboard
 from analysis.load import load
+from analysis.report import write_report
+from analysis.schema import HISTORY
+from analysis.scores import member_scores
 from analysis.sweep import Sweep, side_by_side
+from analysis.variants import progress
+from analysis.verdict import judge
 
 TABLES = ("trials", "history", "control", "samples")
 
@@ -91,3 +96,28 @@ def test_a_sweep_without_a_location_finds_its_samples_by_its_path(writer):
     again = Sweep(sweep.path, sweep.config, sweep.trials, sweep.history, sweep.control)
     pd.testing.assert_frame_equal(again.samples, sweep.samples)
     assert len(side_by_side([again]).samples) == 1
+
+
+@pytest.mark.parametrize("asks", [judge, leaderboard, write_report])
+def test_what_judges_refuses_a_sweep_loaded_in_part(two, asks):
+    right = r"digits: was loaded with columns=, without \w+ and \d+ more, which judge needs: load"
+    with pytest.raises(ValueError, match=right) as error:
+        asks(load(two[0], columns=["frechet_distance"]))
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=right):
+        asks(next(iter(load(two, columns=["frechet_distance"]))))
+
+
+def test_progress_and_scores_need_only_the_objective_and_its_cost(two):
+    whole, part = load(two[0]), load(two[0], columns=["frechet_distance", "seconds"])
+    pd.testing.assert_frame_equal(progress(part), progress(whole))
+    pd.testing.assert_series_equal(member_scores(part), member_scores(whole))
+    with pytest.raises(ValueError, match=r"columns=, without seconds, which progress needs: load"):
+        progress(load(two[0], columns=["frechet_distance"]))
+    with pytest.raises(ValueError, match=r"columns=, without frechet_distance, which the score of"):
+        member_scores(load(two, columns=["seconds"]), "frechet_distance")
+
+
+def test_all_columns_by_name_are_as_good_as_all(two):
+    named = load(two[0], columns=HISTORY.names)
+    pd.testing.assert_frame_equal(judge(named), judge(load(two[0])))
