@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pyarrow import fs
 
 from analysis.failures import is_failure, is_judged
+from analysis.location import locate, plain_errors
 from analysis.rules import Verdict
 from analysis.schema import HYPERPARAMETERS, IMPORTANCES
 from analysis.scores import (
@@ -218,18 +217,13 @@ def _written(sweep: Sweep) -> pd.DataFrame:
     empty = pd.DataFrame(columns=_COLUMNS)
     if sweep.trials["sweep"].nunique() > 1:
         return empty
-    filesystem, root = _locate(sweep.path)
+    location = sweep.location or locate(sweep.path)
+    folder, filesystem = f"{location.root}/importances", location.filesystem
     try:
-        folder = f"{root}/importances"
-        rows = pq.read_table(folder, filesystem=filesystem, schema=IMPORTANCES).to_pandas()
+        with plain_errors(location.name):
+            rows = pq.read_table(folder, filesystem=filesystem, schema=IMPORTANCES).to_pandas()
     except FileNotFoundError:
         return empty
     newest = rows["written_at"].isna() | (rows["written_at"] == rows["written_at"].max())
     rows = rows[newest & rows["target"].isin(TARGETS)]
     return rows.assign(method="optuna")[_COLUMNS]
-
-
-def _locate(path: str) -> tuple[Any, str]:
-    if "://" not in path:
-        return fs.LocalFileSystem(), os.path.expanduser(path)
-    return fs.FileSystem.from_uri(path)

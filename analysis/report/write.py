@@ -7,9 +7,8 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pyarrow import fs
-
 from analysis.load import Sweep, load
+from analysis.location import Location, locate, plain_errors
 from analysis.report.page import render
 from analysis.report.tables import gather
 
@@ -39,6 +38,7 @@ def write_report(
 
     Raises:
         FileNotFoundError: there is no sweep.
+        PermissionError, ConnectionError: the storage refuses to answer, or does not answer.
         ValueError: `refresh_s` is not positive.
     """
     if refresh_s is not None and refresh_s <= 0:
@@ -47,7 +47,7 @@ def write_report(
     made_at = datetime.now(UTC).astimezone()
     content = render(gather(loaded), made_at=made_at, refresh_s=refresh_s).encode()
     if out is None and "://" in loaded.path:
-        return _put(f"{loaded.path.rstrip('/')}/{REPORT}", content)
+        return _put(loaded.location or locate(loaded.path), content)
     return _rename(Path(loaded.path).expanduser() / REPORT if out is None else Path(out), content)
 
 
@@ -67,8 +67,11 @@ def _rename(file: Path, content: bytes) -> Path:
     return file
 
 
-def _put(uri: str, content: bytes) -> str:
-    filesystem, path = fs.FileSystem.from_uri(uri)
-    with filesystem.open_output_stream(path) as stream:
+def _put(location: Location, content: bytes) -> str:
+    file = f"{location.root}/{REPORT}"
+    with (
+        plain_errors(location.name),
+        location.filesystem.open_output_stream(file) as stream,
+    ):
         stream.write(content)
-    return uri
+    return f"{location.name}/{REPORT}"

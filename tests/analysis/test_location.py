@@ -1,11 +1,17 @@
 import os
 import urllib.request
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
+from analysis.importance import importances
 from analysis.load import load
 from analysis.location import locate, plain_errors
+from analysis.report import write_report
+from analysis.schema import IMPORTANCES
+from analysis.verdict import judge
 
 
 def test_a_path_is_the_local_directory_with_the_home_put_in(tmp_path, monkeypatch):
@@ -172,3 +178,23 @@ def test_credentials_that_are_refused_are_told_apart_from_what_is_missing(copied
         finally:
             unchecked_calls(10**9)
         assert "\n" not in str(error.value)
+
+
+def test_what_is_written_beside_the_tables_is_found_where_they_are(copied, s3, bucket):
+    row = {"target": "objective", "hyperparameter": "lr_g", "importance": 1.0, "trials": 40}
+    table = pa.Table.from_pylist([row], schema=IMPORTANCES)
+    folder = "results/runs/digits/importances"
+    bucket.create_dir(folder)
+    pq.write_table(table, f"{folder}/0.parquet", filesystem=bucket)
+    sweep = load(f"s3://results/runs/digits?endpoint_override={s3}")
+    found = importances(sweep, judge(sweep))
+    assert found[["hyperparameter", "method"]].to_numpy().tolist() == [["lr_g", "optuna"]]
+
+
+def test_the_report_of_a_sweep_in_a_bucket_is_put_there(copied, s3, bucket):
+    uri = f"s3://results/runs/digits?endpoint_override={s3}"
+    for sweep in (uri, load(uri)):
+        assert write_report(sweep) == "s3://results/runs/digits/report.html"
+        with bucket.open_input_stream("results/runs/digits/report.html") as stream:
+            assert b"</html>" in stream.read()
+        bucket.delete_file("results/runs/digits/report.html")
