@@ -6,10 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.load import Sweep, load
+from analysis.load import Sweep
 from analysis.plots.save import FORMATS, save
 from analysis.report.catalog import catalog
 from analysis.report.tables import gather
+from analysis.report.write import one_sweep
 
 __all__ = ["write_figures"]
 
@@ -30,12 +31,12 @@ def write_figures(
         The files, in the order of the report.
 
     Raises:
-        ValueError: an unknown format.
+        ValueError: an unknown format, several sweeps, or one that was loaded with `columns=`.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise ValueError(f"formats = {unknown[0]!r}: must be of {', '.join(FORMATS)}")
-    tables = gather(sweep if isinstance(sweep, Sweep) else load(sweep))
+    tables = gather(one_sweep(sweep))
     return [
         save(figure.chart, Path(folder) / f"{figure.key}.{name}")
         for figure in catalog(tables)

@@ -7,12 +7,12 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analysis.load import Sweep, load
+from analysis.load import Sweep, Sweeps, load
 from analysis.location import Location, locate, plain_errors
 from analysis.report.page import render
 from analysis.report.tables import gather
 
-__all__ = ["REPORT", "write_report"]
+__all__ = ["REPORT", "one_sweep", "write_report"]
 
 REPORT = "report.html"
 
@@ -39,16 +39,34 @@ def write_report(
     Raises:
         FileNotFoundError: there is no sweep.
         PermissionError, ConnectionError: the storage refuses to answer, or does not answer.
-        ValueError: `refresh_s` is not positive.
+        ValueError: `refresh_s` is not positive, there are several sweeps, or one was loaded with
+            `columns=`.
     """
     if refresh_s is not None and refresh_s <= 0:
         raise ValueError(f"refresh_s = {refresh_s}: must be > 0, or None for never")
-    loaded = sweep if isinstance(sweep, Sweep) else load(sweep)
+    loaded = one_sweep(sweep)
     made_at = datetime.now(UTC).astimezone()
     content = render(gather(loaded), made_at=made_at, refresh_s=refresh_s).encode()
     if out is None and "://" in loaded.path:
         return _put(loaded.location or locate(loaded.path), content)
     return _rename(Path(loaded.path).expanduser() / REPORT if out is None else Path(out), content)
+
+
+def one_sweep(sweep: Sweep | str | os.PathLike[str]) -> Sweep:
+    """The sweep, loaded if it is not yet.
+
+    Raises:
+        ValueError: there are several.
+    """
+    if isinstance(sweep, Sweep):
+        return sweep
+    if isinstance(sweep, str | os.PathLike):
+        return load(sweep)
+    several = f"{len(sweep)} sweeps" if isinstance(sweep, Sweeps | list | tuple) else f"{sweep!r}"
+    raise ValueError(
+        f"{several}: must be one sweep, or its path; several are gone through one by one: "
+        "for sweep in load([...])"
+    )
 
 
 def _rename(file: Path, content: bytes) -> Path:

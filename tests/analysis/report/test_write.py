@@ -3,7 +3,9 @@ import stat
 
 import pytest
 
+from analysis.load import load
 from analysis.report import write
+from analysis.report.figures import write_figures
 from analysis.report.write import write_report
 
 
@@ -62,3 +64,13 @@ def test_a_refresh_takes_a_time(writer):
 def test_what_is_no_sweep_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing: no such directory"):
         write_report(tmp_path / "nothing")
+
+
+def test_several_sweeps_are_refused_in_plain_words(writer, tmp_path):
+    other = type(writer)(tmp_path / "other")
+    other.config('name = "other"\n')
+    paths = [writer.path, other.path]
+    for several in (load(paths), paths):
+        for write_it in (write_report, lambda sweeps: write_figures(sweeps, tmp_path)):
+            with pytest.raises(ValueError, match=r"^2 sweeps: must be one sweep, or its path; sev"):
+                write_it(several)
