@@ -41,8 +41,11 @@ def bundle(charts: Iterable[tuple[str, alt.TopLevelMixin]]) -> Bundle:
     return Bundle(specs, datasets)
 
 
-def columns(frame: pd.DataFrame, digits: int = 4) -> dict[str, list[Any]]:
-    """A frame by column, numbers with so many significant digits, null for not finite."""
+def columns(frame: pd.DataFrame, digits: int = 6) -> dict[str, list[Any]]:
+    """A frame by column, numbers with so many significant digits, null for not finite.
+
+    They are more than the page shows, so that it rounds as the sentences above its tables do.
+    """
     rows = records(frame, digits)
     return {name: [row[name] for row in rows] for name in map(str, frame)}
 
