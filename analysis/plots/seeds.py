@@ -59,12 +59,13 @@ def plot_by_trial(
             alt.Tooltip("failures:Q", title="of them failed"),
         ],
     )
-    rule = base.mark_rule(strokeWidth=4, opacity=0.35, strokeCap="round").encode(
-        y=alt.Y("iqm_low:Q", **value), y2="iqm_high:Q"
-    )
     dot = base.mark_point(filled=True, size=60, opacity=1, cursor="pointer").encode(
         y=alt.Y("iqm:Q", **value)
     )
-    return alt.layer(rule, dot).properties(
+    layers = [dot]
+    if rows[["iqm_low", "iqm_high"]].notna().all(axis=1).any():  # one seed has no interval
+        rule = base.mark_rule(strokeWidth=4, opacity=0.35, strokeCap="round")
+        layers.insert(0, rule.encode(y=alt.Y("iqm_low:Q", **value), y2="iqm_high:Q"))
+    return alt.layer(*layers).properties(
         width="container", height=240, description=f"{value['title']}, for the best trials"
     )
