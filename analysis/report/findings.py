@@ -160,7 +160,9 @@ def _range(tables: Tables) -> Finding | None:
         return None
     rate, ranges = next(iter(tables.ranges.items()))
     what = _lower(quantity(rate).name)
-    rows = ranges[ranges["members"] >= ENOUGH]
+    # The seeds of a trial share its rates, so it is trials that have to be enough.
+    enough = ENOUGH * max(1, int(tables.trials["seeds"].median()))
+    rows = ranges[ranges["members"] >= enough]
     if tables.variants["judged"].max() < ENOUGH:
         return None  # which has been said
     if rows.empty:
@@ -172,7 +174,7 @@ def _range(tables: Tables) -> Finding | None:
         )
     row = rows.iloc[0]
     members = int(row["members"])
-    few = " Few members, so take it as a hint." if members < 2 * ENOUGH else ""
+    few = " Few trials, so take it as a hint." if members < 2 * enough else ""
     others = [f"{r.variant} ({r.decades:.1f})" for r in rows.iloc[1:4].itertuples()]
     then = f" Next in width: {among(others)}." if others else ""
     return Finding(
@@ -222,12 +224,20 @@ def _importance(tables: Tables) -> Finding | None:
         if target in by_target.index
     ]
     main = by_target.loc["objective"] if "objective" in by_target.index else by_target.iloc[0]
+    # What only some trials have is compared among those alone: not what matters most of all.
+    everywhere = rows["hyperparameter"].map(lambda name: bool(tables.trials[name].notna().all()))
+    shared = rows[(rows["target"] == main.name) & everywhere]
+    if len(shared):
+        main = shared.sort_values("importance", ascending=False).iloc[0]
     name = quantity(str(main["hyperparameter"])).name
     trials = tables.trials["trial"].nunique()
     few = f" From {trials} trials only, so take it as a hint." if trials < 30 else ""
-    has_it = tables.trials[str(main["hyperparameter"])].notna()
-    having = tables.trials[has_it]["trial"].nunique()
-    some = f" Only {having} of {trials} trials have it." if having < trials else ""
+    tops_of = dict.fromkeys(str(name) for name in by_target["hyperparameter"])
+    having = {name: int(tables.trials[name].notna().sum()) for name in tops_of}
+    notes = [
+        f" Only {n} of {trials} trials have {name}." for name, n in having.items() if n < trials
+    ]
+    some = "".join(notes)
     return Finding(
         "importance",
         f"{name} matters most.",

@@ -53,7 +53,8 @@ def method(tables: Tables) -> list[tuple[str, str]]:
         (
             "Stable range",
             "The widest unbroken range of a learning rate in which at most 20% of the judged "
-            "members failed. Where nothing was tried, nothing is claimed.",
+            "members failed, from a tried value to a tried value. Of what lies between two of them "
+            "nothing is known: the map of failures shows how densely it was tried.",
         ),
     ]
 
