@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import fs
 
-from analysis.columns import NEVER_NULL, Column, Spares, column_for, to_frame
+from analysis.columns import Column, Spares, column_for, to_frame
+from analysis.fit import Fit, Fits, PartError, SchemaVersionError, check_keys, keys_with_nulls
 from analysis.location import Location, on_one_line, plain_errors
-from analysis.schema import SCHEMA_VERSION, VERSION_KEY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,16 +41,8 @@ _MARGIN = 1.25
 Keys = dict[str, np.ndarray]
 """Columns by name, of all rows in the order of the parts' names."""
 
-_Piece = tuple[pa.Table, set[str], int]
+_Piece = tuple[pa.Table, frozenset[str], int]
 """Rows, the names of the columns that some came without, and how many the whole bunch has."""
-
-
-class SchemaVersionError(ValueError):
-    """A part was written by a newer gansweep than this one can read. One line."""
-
-
-class PartError(ValueError):
-    """A part is damaged, or not of its table. One line that names it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,10 +140,11 @@ class _Folder:
 
     def __init__(self, location: Location, folder: str, schema: pa.Schema) -> None:
         self.location, self.folder, self.schema = location, folder, schema
+        self.fits = Fits(schema)
         self.is_local = isinstance(location.filesystem, fs.LocalFileSystem)
         self.threads = pa.cpu_count() if self.is_local else _REMOTE_THREADS
 
-    def pieces(self, pool: ThreadPoolExecutor) -> Iterator[tuple[pa.Table, set[str], int]]:
+    def pieces(self, pool: ThreadPoolExecutor) -> Iterator[_Piece]:
         """All rows in order of the parts' names, with how many there may be in all."""
         parts = self._list()
         total_bytes = sum(part.size_bytes for part in parts)
@@ -177,33 +170,26 @@ class _Folder:
             return chain.from_iterable(map(self._stream, bunch))
         pieces = [self._whole(part) for part in bunch]
         joined = pa.concat_tables([piece for piece, _ in pieces])
-        if _keys_without(joined):  # asked of each, this costs more than it seems
+        if keys_with_nulls(joined):
             for part, (piece, _) in zip(bunch, pieces, strict=True):
-                _check_keys(part, piece)
-        return [(joined, set[str]().union(*(lacks for _, lacks in pieces)), len(joined))]
+                check_keys(part.name, piece)
+        return [(joined, frozenset[str]().union(*(lacks for _, lacks in pieces)), len(joined))]
 
-    def _whole(self, part: _Part) -> tuple[pa.Table, set[str]]:
-        with self._open(part) as (file, schema):
-            names, lacking = self._names(schema)
-            return self._conform(part, file.read(columns=names, use_threads=False)), lacking
+    def _whole(self, part: _Part) -> tuple[pa.Table, frozenset[str]]:
+        with self._open(part) as (file, fit):
+            table = file.read(columns=fit.names, use_threads=False)
+            return fit.conform(part.name, table), fit.lacking
 
     def _stream(self, part: _Part) -> Iterator[_Piece]:
-        with self._open(part) as (file, schema):
-            names, lacking = self._names(schema)
-            for batch in file.iter_batches(_PIECE_ROWS, columns=names):
-                piece = self._conform(part, pa.Table.from_batches([batch]))
-                _check_keys(part, piece)
-                yield piece, lacking, file.metadata.num_rows
-
-    def _names(self, schema: pa.Schema) -> tuple[list[str] | None, set[str]]:
-        """Columns to read, None where it is all, and those that are wanted and not there."""
-        present, wanted = set(schema.names), self.schema.names
-        names = None if present <= set(wanted) else [name for name in wanted if name in present]
-        return names, set(wanted) - present
+        with self._open(part) as (file, fit):
+            for batch in file.iter_batches(_PIECE_ROWS, columns=fit.names):
+                piece = fit.conform(part.name, pa.Table.from_batches([batch]))
+                check_keys(part.name, piece)
+                yield piece, fit.lacking, file.metadata.num_rows
 
     @contextlib.contextmanager
-    def _open(self, part: _Part) -> Iterator[tuple[Any, pa.Schema]]:
-        """A `pyarrow.parquet.ParquetFile` and its schema; errors while it is open name the part."""
+    def _open(self, part: _Part) -> Iterator[tuple[Any, Fit]]:
+        """A `pyarrow.parquet.ParquetFile` and its fit; errors while it is open name the part."""
         import pyarrow.parquet as pq
 
         try:
@@ -212,9 +198,7 @@ class _Folder:
                 self.location.filesystem.open_input_file(part.path) as stream,
                 pq.ParquetFile(stream, pre_buffer=not self.is_local) as file,
             ):
-                schema = file.schema_arrow
-                _check_version(part, schema.metadata or {})
-                yield file, schema
+                yield file, self.fits.of(part.name, file)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             if isinstance(error, OSError) and type(error) is not OSError:
                 raise  # of the storage, and plain already
@@ -222,37 +206,6 @@ class _Folder:
                 f"{part.name}: is no whole Parquet file; remove it or copy it anew "
                 f"({on_one_line(error)})"
             ) from None
-
-    def _conform(self, part: _Part, table: pa.Table) -> pa.Table:
-        """The table with the schema's columns alone, nulls where it has none of that name."""
-        if table.schema.equals(self.schema):
-            return table
-        columns = [_column(part, table, field) for field in self.schema]
-        return pa.Table.from_arrays(columns, schema=self.schema)
-
-
-def _column(part: _Part, table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
-    index = table.schema.get_field_index(field.name)
-    if index < 0:
-        return pa.chunked_array([pa.nulls(len(table), field.type)])
-    column = table.column(index)
-    if column.type == field.type:
-        return column
-    try:
-        return column.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise PartError(f"{part.name}: column {field.name}: {on_one_line(error)}") from None
-
-
-def _keys_without(table: pa.Table) -> list[str]:
-    """Keys that some row does not have."""
-    names = [name for name in NEVER_NULL if name in table.column_names]
-    return [name for name in names if table[name].null_count]
-
-
-def _check_keys(part: _Part, table: pa.Table) -> None:
-    for name in _keys_without(table):
-        raise PartError(f"{part.name}: column {name}: has nulls; every row needs one")
 
 
 def _bunches(parts: list[_Part]) -> Iterator[list[_Part]]:
@@ -291,12 +244,3 @@ def _one_ahead(pool: ThreadPoolExecutor, pieces: Iterable[_Piece]) -> Iterator[_
     while (piece := future.result()) is not None:
         future = pool.submit(next, iterator, None)
         yield piece
-
-
-def _check_version(part: _Part, metadata: dict[bytes, bytes]) -> None:
-    written = metadata.get(VERSION_KEY, str(SCHEMA_VERSION).encode()).decode()
-    if int(written.split(".")[0]) > SCHEMA_VERSION:
-        raise SchemaVersionError(
-            f"{part.name}: has schema version {written}, this gansweep reads up to "
-            f"{SCHEMA_VERSION}: read it with the gansweep that wrote it, or a newer one"
-        )
