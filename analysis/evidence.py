@@ -109,12 +109,17 @@ def gather(sweep: Sweep, thresholds: Thresholds) -> Evidence:
     controls |= {f"untrained_{name}": value for name, value in untrained.items()}
     controls |= {"frechet_floor": floor}
     controls |= {"within_told": float(np.isfinite(real["within_class_spread"]))}
-    members = members.join(_at_end(trials)).assign(like_real=like_real.astype("float64"))
+    members = members.assign(**controls).join(_at_end(trials))
+    members = members.assign(like_real=like_real.astype("float64"))
     # False where D's loss has no scale: nothing is known against that D.
     ahead = members["d_loss_excess"] < t.d_loss_low * members["d_loss_equilibrium_excess"]
     gain = members["frechet_before"] - members["frechet_distance"]
-    members = members.assign(d_ahead=ahead.astype("float64"), frechet_gain=gain)
-    return Evidence(members.assign(**controls), rungs)
+    stuck = _modes_stuck(members, t)
+    members = members.assign(
+        d_ahead=ahead.astype("float64"), frechet_gain=gain, modes_stuck=stuck.astype("float64")
+    )
+    rungs["frechet_declined"] = _declined(rungs, floor, t)
+    return Evidence(members, rungs)
 
 
 def _rungs(
@@ -148,6 +153,24 @@ def _noise(rungs: pd.DataFrame, frechet: float, like_real: np.ndarray) -> pd.Ser
     best = scores.cummin().groupby(rungs["member"]).ffill()
     one_image = (scores.transform("min") > frechet) & like_real[rungs["member"]]
     return (rungs["rung"] == 0) | ((best > frechet) & ~one_image)
+
+
+def _modes_stuck(members: pd.DataFrame, t: Thresholds) -> pd.Series:
+    """Whether modes are few and become no more, or others take their place: bool."""
+    few = members["mode_entropy"] < t.modes_severe * members["real_mode_entropy"]
+    gained = members["mode_entropy"] > members["modes_reached"]
+    return few & (~gained | (members["mode_change_mean"] > t.mode_change))
+
+
+def _declined(rungs: pd.DataFrame, floor: float, t: Thresholds) -> pd.Series:
+    """The Frechet distance, NaN where it is as bad as after a decline, but was never good yet."""
+    scores = finite(rungs[["frechet_distance"]])["frechet_distance"].where(rungs["rung"] > 0)
+    by_member = scores.groupby(rungs["member"])
+    best, best_yet = (
+        t.late_collapse_ratio * np.fmax(least, floor)
+        for least in (by_member.transform("min"), by_member.cummin())
+    )
+    return scores.mask((scores >= best) & (scores < best_yet))
 
 
 def _few_good_points(rungs: pd.DataFrame, modes: int, t: Thresholds) -> pd.Series:

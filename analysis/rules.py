@@ -17,12 +17,13 @@ def rules(thresholds: Thresholds) -> tuple[Rule, ...]:
     After divergence no number means anything, and of what was hardly recorded nothing can be
     said. Then what was lost (late collapse) goes before what is, and causes (D saturated) before
     effects. A generator that never left its start has few modes too, and one still on its way
-    has not found them all, so `untrained` and `improving` go before collapse; one that rotates
-    around the modes has few at any moment, so oscillating does as well. Severe goes before
-    partial. Between them stand the few good points of a mixture, which are few in every mode and
-    not lost from any. The last samples alone are asked when no decline of the last evaluation is
-    in doubt. In the end come members that show no fault, but were not trained to the end, and
-    remarks.
+    has not found them all, so `untrained` and `improving` go before collapse. (Of few modes that
+    holds only while they become more: what moves among them is now better, now worse.) One that
+    rotates around the modes has few at any moment, so oscillating goes before collapse as well.
+    Severe goes before partial. Between them stand the few good points of a mixture, which are few
+    in every mode and not lost from any. The last samples alone are asked when no decline of the
+    last evaluation is in doubt. In the end come members that show no fault, but were not trained
+    to the end, and remarks.
 
     What tutorials advise to look out for (a D loss near 0, a G loss that is too high) is here as
     `d_loss_gone`, `g_rejected` and the remark `d_loss_low_few_modes`. A Wasserstein critic's
@@ -121,7 +122,7 @@ def _late_collapse(t: Thresholds) -> Rule:
         (Condition("frechet_recent_least", ">=", t.late_collapse_ratio, "frechet_best"),),
         Span.RECENT,
         "late_collapse_ratio, frechet_chance, window_evaluations",
-        rung_metric="frechet_distance",
+        rung_metric="frechet_declined",
         essential=True,
         episodic=True,
     )
@@ -186,10 +187,12 @@ def _improving(t: Thresholds) -> Rule:
             Condition("frechet_distance", "<", t.improving_ratio, "frechet_before"),
             Condition("frechet_gain", ">", t.improving_gain, "frechet_floor"),
             Condition("mode_entropy", ">=", t.modes_kept, "modes_reached"),
+            Condition("modes_stuck", "<", 1),
             Condition("d_ahead", "<", 1),
         ),
         Span.WINDOW,
-        "improving_ratio, improving_gain, frechet_chance, modes_kept, d_loss_low",
+        "improving_ratio, improving_gain, frechet_chance, modes_kept, modes_severe, mode_change, "
+        "d_loss_low",
         instead_of=tuple(
             rule.name
             for rule in (
@@ -259,7 +262,7 @@ def _decline_unconfirmed(t: Thresholds) -> Rule:
         (Condition("frechet_last", ">=", t.late_collapse_ratio, "frechet_best"),),
         Span.RECENT,
         "late_collapse_ratio, frechet_chance, window_evaluations",
-        rung_metric="frechet_distance",
+        rung_metric="frechet_declined",
     )
 
 

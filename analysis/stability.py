@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.collapse import histograms
 from analysis.schema import GRADIENT_SIGNALS
-from analysis.window import MEMBER, finite, last_evaluations, median, preceding
+from analysis.window import MEMBER, finite, last_evaluations, median
 
 __all__ = [
     "decline",
@@ -147,25 +147,50 @@ def decline(
         evaluations: how many of the last evaluations must all be bad.
 
     Returns:
-        Per member `frechet_distance` (window median), `frechet_before` (median of as many
-        evaluations before the window), `frechet_best`, `frechet_recent_least` (least of the last
-        evaluations; NaN unless all are finite) and `frechet_last`.
+        Per member `frechet_distance` (window median), `frechet_before` (least median of as many
+        successive evaluations before the window), `frechet_best`, `frechet_recent_least` (least
+        of the last evaluations; NaN unless all are finite) and `frechet_last`.
     """
     scores = finite(rungs[["frechet_distance"]])["frechet_distance"].where(rungs["rung"] > 0)
     keys = [rungs[key] for key in MEMBER]
     recent = scores.where(last_evaluations(rungs, evaluations)).groupby(keys)
     last = scores.where(last_evaluations(rungs, 1)).groupby(keys)
     best = scores.groupby(keys).min()
-    before = median(rungs, preceding(rungs, inside), ["frechet_distance"])
     return pd.DataFrame(
         {
             "frechet_distance": median(rungs, inside, ["frechet_distance"])["frechet_distance"],
-            "frechet_before": before["frechet_distance"],
+            "frechet_before": _least_before(rungs, inside),
             "frechet_best": best.mask(best < floor, floor),
             "frechet_recent_least": recent.min().where(recent.count() == evaluations),
             "frechet_last": last.max(),
         }
     )
+
+
+def _least_before(rungs: pd.DataFrame, inside: pd.Series) -> pd.Series:
+    """Least median of any stretch before the window that is as long as it, per member.
+
+    What goes up and down is now better than just before, now worse, but not than ever before.
+    """
+    size = inside.groupby([rungs[key] for key in MEMBER]).transform("sum")
+    before = (rungs["rung"] > 0) & ~inside
+    least = [_least_median(rungs[before & (size == n)], n) for n in size[before].unique()]
+    nothing = median(rungs, before, ["frechet_distance"])["frechet_distance"]
+    return pd.concat(least) if least else nothing
+
+
+def _least_median(rungs: pd.DataFrame, evaluations: int) -> pd.Series:
+    by_member = finite(rungs[[*MEMBER, "frechet_distance"]]).groupby(MEMBER)
+    medians = (
+        by_member["frechet_distance"]
+        .rolling(evaluations, min_periods=(evaluations + 1) // 2)
+        .median()
+        .droplevel(-1)
+    )
+    # The first stretches are not that long yet.
+    place, known = by_member.cumcount(), by_member["frechet_distance"].transform("size")
+    whole = place + 1 >= known.clip(upper=evaluations)
+    return medians[whole.to_numpy()].groupby(level=MEMBER).min()
 
 
 def mode_changes(rungs: pd.DataFrame) -> pd.DataFrame:
@@ -203,10 +228,11 @@ def oscillation(rungs: pd.DataFrame, inside: pd.Series, *, evaluations: int) -> 
         evaluations: with fewer evaluations than this the median is NaN.
 
     Returns:
-        Per member `mode_change` and `mode_change_noise` (medians).
+        Per member `mode_change` and `mode_change_noise` (medians), `mode_change_mean`.
     """
     names = ["mode_change", "mode_change_noise"]
     rows = rungs[inside].groupby(MEMBER)
     # n evaluations make n - 1 changes
     enough = rows["mode_change"].count() >= evaluations - 1
-    return median(rungs, inside, names).where(enough)
+    mean = rows["mode_change"].mean().rename("mode_change_mean")
+    return median(rungs, inside, names).join(mean).where(enough)

@@ -119,6 +119,32 @@ def test_decline_is_from_the_best_that_is_not_better_than_luck():
     assert unknown["frechet_best"].item() == 0.2
 
 
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        # Worse just before, but as good once; a single lucky one; still coming down.
+        ([9, 5, 5, 5, 9, 9, 9], 5),
+        ([9, 8, 1, 8, 8, 8, 8], 8),
+        ([9, 8, 7, 6, 5, 4, 3], 4),
+        ([9, 2, 9, 2, 9, 2, 9], 2),
+        ([9, np.nan, 4, np.inf, 6, 9, 9], 5),
+    ],
+)
+def test_an_improvement_is_over_the_best_stretch_before_the_window(before, expected):
+    frame = rungs(9, frechet_distance=[*before, 2, 3, 4])
+    found = decline(frame, frame["rung"] >= 7, floor=0.6, evaluations=3).iloc[0]
+    assert found["frechet_distance"] == 3
+    assert found["frechet_before"] == expected
+
+
+def test_each_member_has_its_own_stretch_before_its_own_window():
+    first = rungs(6, frechet_distance=[9, 6, 6, 6, 1, 1, 1])
+    second = rungs(8, frechet_distance=[9, 8, 8, 7, 7, 2, 2, 2, 2]).assign(trial=1)
+    frame = pd.concat([first, second], ignore_index=True)
+    found = decline(frame, frame["frechet_distance"] <= 2, floor=0.6, evaluations=3)
+    assert found["frechet_before"].to_dict() == {(0, 0): 6, (1, 0): 7.5}
+
+
 @pytest.mark.parametrize("unmeasured", [np.nan, np.inf])
 def test_a_decline_is_not_judged_by_evaluations_that_were_not_finite(unmeasured):
     frame = rungs(6, frechet_distance=[9, 9, 1, 5, 8, unmeasured, 6])

@@ -159,6 +159,38 @@ def always(draw: Draw) -> Callable[[int], Draw]:
     return lambda rung: draw
 
 
+def moving(made: Samples, width: int, every: int, phase: int) -> Callable[[int], Draw]:
+    """So many classes, others every so many rungs, one by one through all of them."""
+
+    def at(rung: int) -> Draw:
+        first = (rung + phase) // every * width % (CLASSES - width)
+        return made.classes(first, first + width)
+
+    return at
+
+
+def of_moving_images(made: Samples) -> dict[str, Run]:
+    """Runs that are never better than before but by turns, whatever the last turn is."""
+    alternate = {"real": (made.real, made.classes(0, 3))}
+    alternate["6"] = (made.classes(0, 6), made.classes(4, 10))
+    runs = {
+        f"{name}, phase {phase}": Run(
+            lambda rung, draws=draws, phase=phase: draws[(rung + phase) % 2], "oscillating"
+        )
+        for name, draws in alternate.items()
+        for phase in range(2)
+    }
+    # Between moves they are one-sided for longer than an evaluation: both are true of them.
+    return runs | {
+        f"{width} of 10, every {every}, phase {phase}": Run(
+            moving(made, width, every, phase), {"oscillating", "mode_collapse"}
+        )
+        for width in (1, 2, 3)
+        for every in (2, 3, 4)
+        for phase in range(every)
+    }
+
+
 def from_step(step: int, **values: float) -> Signals:
     return lambda rung: values if rung * EVERY >= step else {}
 
@@ -189,6 +221,7 @@ def of_images(made: Samples) -> dict[str, Run]:
             then(noisy, 700, made.noisy(few)), "mode_collapse", "few_modes", 700, False
         ),
         "collapses late": Run(then(made.real, 1200, few), "late_collapse", None, 1200, False),
+        "collapses early": Run(then(made.real, 300, few), "late_collapse", None, 300, False),
         "to one image": Run(then(made.real, 600, made.one_image), "late_collapse", None, 600),
         "to noise": Run(then(made.real, 900, made.untrained), "late_collapse", None, 900),
         "narrows": Run(
@@ -379,6 +412,15 @@ def test_verdicts_and_onsets_are_right_where_the_truth_is_known(judgement, loss)
 @pytest.mark.parametrize("yard", [YARDS[0], YARDS[2]], indirect=True)
 def test_every_kind_of_verdict_is_among_those_whose_truth_is_known(judgement):
     assert set(judgement["verdict"]) == {verdict.value for verdict in Verdict}
+
+
+@pytest.mark.parametrize("yard", [YARDS[0]], indirect=True)
+def test_what_moves_among_modes_is_at_no_phase_excused_as_improving(yard, writer):
+    runs = of_moving_images(Samples(*yard))
+    found = judged(writer, [(run, "wgan-gp") for run in runs.values()], *yard)
+    verdicts = dict(zip(runs, found["verdict"], strict=True))
+    wrong = {name: said for name, said in verdicts.items() if said not in runs[name].verdict}
+    assert not wrong
 
 
 @pytest.mark.slow  # 100 runs of 15 rungs, a minute in all
