@@ -85,12 +85,12 @@ class Thresholds:
     240 draws, else 0, and a density of .2-3; untrained generators have 0 and 0, but 1 and .2 where
     one far-off real image reaches them all."""
     improving_ratio: float = 0.85
-    """Frechet distance of the window over that of as many evaluations before it, below which
-    what is wrong may yet come right, unless D is ahead (`d_loss_low`), modes were lost or it is
-    luck. Ours. Measured on 54 GANs, looked at 166 times with a fault, after 800 to 2,000 steps and
-    again after 2.5 to 4 times as many: of the 62 that this excuses 90% had more modes then, 5%
-    fewer, and 45% no fault at all; of the other 104 it was 55%, 28% and 21%. The ratio alone told
-    little: 70%, 20% and 35% against 65%, 19% and 23%."""
+    """Frechet distance of the window over the best stretch of as many evaluations before it, below
+    which what is wrong may yet come right, unless D is ahead (`d_loss_low`), modes were lost or are
+    few and changing, or it is luck. Ours. Measured, held against the stretch just before the window
+    instead of the best one, on 54 GANs, looked at 166 times with a fault, after 800 to 2,000 steps
+    and again after 2.5 to 4 times as many: of the 62 that it excused 90% had more modes then, 5%
+    fewer, and 45% no fault at all; of the other 104 it was 55%, 28% and 21%."""
     improving_gain: float = 2
     """What it has to have come down by, in multiples of what is luck (`frechet_chance`). Ours."""
     modes_kept: float = 0.8

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-__all__ = ["MEMBER", "final_window", "finite", "last_evaluations", "median", "preceding", "span"]
+__all__ = ["MEMBER", "final_window", "finite", "last_evaluations", "median", "span"]
 
 MEMBER = ["trial", "seed"]
 
@@ -42,12 +42,6 @@ def final_window(
 def last_evaluations(rungs: pd.DataFrame, count: int | pd.Series) -> pd.Series:
     """Which rungs are among their member's last `count`: bool, on the index of `rungs`."""
     return (rungs.groupby(MEMBER).cumcount(ascending=False) < count) & (rungs["rung"] > 0)
-
-
-def preceding(rungs: pd.DataFrame, inside: pd.Series) -> pd.Series:
-    """Which rungs come just before their member's window, as many as it has: bool."""
-    in_window = inside.groupby([rungs[key] for key in MEMBER]).transform("sum")
-    return last_evaluations(rungs, 2 * in_window) & ~inside
 
 
 def span(rungs: pd.DataFrame, inside: pd.Series, name: str) -> pd.DataFrame:

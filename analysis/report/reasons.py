@@ -27,7 +27,7 @@ _SENTENCES = {
     "d_always_right": "D is right {percent} of the time{over}, and G's gradients have died away",
     "g_rejected": "The loss of G is {value}{over}: D rejects what it makes (limit {threshold})",
     "untrained": "Fréchet distance {value}{over}, near an untrained generator's {control}",
-    "improving": "It was still getting better: Fréchet distance {value}{over}, {control} before",
+    "improving": "It was still improving: Fréchet distance {value}{over}, {control} at best before",
     "oscillating": "From one evaluation to the next {percent} of its samples change modes{over}",
     "few_modes": "{value} effective modes{over}; real data have {control} (limit {threshold})",
     "fewer_modes": "{value} effective modes{over}; real data have {control} (limit {threshold})",

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.window import final_window, last_evaluations, median, preceding, span
+from analysis.window import final_window, last_evaluations, median, span
 
 USUAL = {"share": 0.2, "least_steps": 200, "least_evaluations": 3}
 
@@ -30,12 +30,6 @@ def test_rung_0_is_in_no_window():
     frame = rungs(2)
     assert frame["rung"][final_window(frame, **USUAL)].tolist() == [1, 2]
     assert frame["rung"][last_evaluations(frame, 9)].tolist() == [1, 2]
-
-
-def test_what_precedes_a_window_is_as_many_evaluations_and_no_more_than_there_are():
-    frame = pd.concat([rungs(10), rungs(5).assign(seed=1)], ignore_index=True)
-    before = preceding(frame, last_evaluations(frame, 3))
-    assert frame["rung"][before].tolist() == [5, 6, 7, 1, 2]
 
 
 def test_members_have_windows_of_their_own():
