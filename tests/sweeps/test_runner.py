@@ -179,7 +179,7 @@ def test_a_finished_sweep_is_not_resumed_with_another_space(done):
 def test_winners_are_confirmed_on_fresh_seeds_through_a_stop(done, begin):
     directory, _ = done
     home, confirming = directory.parents[1], directory.parent / "tiny-confirm"
-    process = begin("confirm", "tiny", "--top", "2", "--seeds", "5", "--steps", "400", cwd=home)
+    process = begin("confirm", "tiny", "--top", "2", "--seeds", "5", "--steps", "1200", cwd=home)
     wait_for(has_history(confirming))
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
@@ -191,7 +191,7 @@ def test_winners_are_confirmed_on_fresh_seeds_through_a_stop(done, begin):
     before, after = (pd.read_parquet(d / "trials") for d in (directory, confirming))
     assert sorted(after["seed"]) == list(range(1_000_000, 1_000_010))
     assert not {*before["seed"]} & {*after["seed"]}
-    assert (after["steps"] == 400).all()
+    assert (after["steps"] == 1200).all()
     best = before.drop_duplicates("trial").sort_values("trial_objective")
     for name in HYPERPARAMETERS:
         found = after.sort_values("trial").drop_duplicates("trial")[name].tolist()
