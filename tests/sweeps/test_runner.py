@@ -218,9 +218,7 @@ def test_a_signal_stops_cleanly_and_resume_goes_on(tmp_path, begin, number):
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert re.search(
-        r"gansweep resume \S+` goes on", stderr
-    )
+    assert re.search(r"gansweep resume \S+` goes on", stderr)
     assert "Traceback" not in stderr
     assert "Results:" in stdout
     assert len(pd.read_parquet(directory / "history")) > 0
