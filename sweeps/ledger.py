@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 __all__ = ["MOST_BREAKS", "Ledger", "Ticket"]
@@ -22,7 +22,7 @@ class Ticket:
     run: str | None = None
     """The run that gave the trial away last; None before the first time."""
     worker: str = ""
-    """Whom it was given to."""
+    """Whom it was given to; nobody before the first time, and since it was given back."""
     attempt: int = -1
     """How often it was given away again over all runs; -1 before the first time."""
     breaks: int = 0
@@ -53,6 +53,7 @@ class Ledger:
         self._tickets: dict[int, Ticket] = {}
         self._heard: dict[str, float] = {}
         self._member_steps: dict[str, int] = {}
+        self._lives: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._tickets)
@@ -65,7 +66,7 @@ class Ledger:
     def add(self, ticket: Ticket) -> None:
         """Enters a trial; the worker of a ticket of this run gets a whole lease."""
         self._tickets[ticket.trial] = ticket
-        if ticket.run == self._run_id:
+        if ticket.run == self._run_id and ticket.worker:
             self._heard.setdefault(ticket.worker, self._clock())
 
     def remove(self, trial: int) -> None:
@@ -102,14 +103,51 @@ class Ledger:
 
     def broken(self, ticket: Ticket) -> bool:
         """Whether a trial that is free, so broken once more, broke too often for another try."""
-        return ticket.run == self._run_id and ticket.breaks + 1 >= MOST_BREAKS
+        return self._breaks_if_given(ticket) >= MOST_BREAKS
 
     def give(self, ticket: Ticket, worker: str) -> None:
         """Makes the trial the worker's, to begin or go on from where it was kept."""
-        ticket.breaks = ticket.breaks + 1 if ticket.run == self._run_id else 0
+        ticket.breaks = self._breaks_if_given(ticket)
         ticket.attempt += 1
         ticket.run, ticket.worker = self._run_id, worker
         ticket.claimed, ticket.condemned = True, False
+
+    def release(self, worker: str) -> list[Ticket]:
+        """Makes what the worker holds nobody's, and free; no break is counted for it.
+
+        Returns:
+            The tickets concerned.
+        """
+        released = [t for t in self._tickets.values() if self.held(worker, t.trial)]
+        for ticket in released:
+            ticket.worker = ""
+        return released
+
+    # --- the lives of a worker
+
+    @property
+    def lives(self) -> Mapping[str, int]:
+        """How often each worker was begun in a row without one of its trials getting further."""
+        return self._lives
+
+    def recall_lives(self, lives: Mapping[str, int]) -> None:
+        """Takes over what an owner before this one counted."""
+        self._lives = dict(lives)
+
+    def begin(self, worker: str) -> int:
+        """Counts another life of the worker.
+
+        Returns:
+            How many of its lives before it ended in a row, up to the last, without one of its
+            trials getting further than ever before.
+        """
+        before = self._lives.get(worker, 0)
+        self._lives[worker] = before + 1
+        return before
+
+    def got_on(self, worker: str) -> bool:
+        """Notes that a trial of the worker got further; returns whether that was news."""
+        return self._lives.pop(worker, 0) > 0
 
     @property
     def member_steps(self) -> int:
@@ -121,8 +159,13 @@ class Ledger:
         """Workers heard of within the lease."""
         return sum(not self._silent(worker) for worker in self._heard)
 
+    def _breaks_if_given(self, ticket: Ticket) -> int:
+        if ticket.run != self._run_id:
+            return 0
+        return ticket.breaks + 1 if ticket.worker else ticket.breaks
+
     def _is_free(self, ticket: Ticket) -> bool:
-        if ticket.run != self._run_id or not ticket.claimed:
+        if ticket.run != self._run_id or not ticket.worker or not ticket.claimed:
             return True
         return self._silent(ticket.worker)
 

@@ -36,6 +36,8 @@ of a cohort, which compiles; workers that need longer send heartbeats."""
 # User attributes of a trial.
 _HYPERPARAMETERS, _SEEDS, _OWNER, _OUTCOME = "hyperparameters", "seeds", "owner", "outcome"
 _BASELINE = "baseline"
+# And one of the study.
+_LIVES = "lives"
 
 # For trials that somebody else told, with Optuna's own tools.
 _BY_STATE = {
@@ -135,6 +137,30 @@ class StudyOwner:
         """Renews the lease of a worker that is long between two rungs."""
         self._ledger.heard(worker)
 
+    def begin_worker(self, worker: str) -> int:
+        """Hears of a worker that begins, also again after it died.
+
+        Returns:
+            How many of its lives in this run ended in a row, up to the last, without one of its
+            trials getting further than ever before; 0 for a fresh one. Repeating the call counts
+            a life that never was, which costs the worker no more than room.
+        """
+        self._ledger.heard(worker)
+        deaths = self._ledger.begin(worker)
+        self._write_lives()
+        return deaths
+
+    def release(self, worker: str) -> None:
+        """Takes a worker's trials back unharmed: nobody broke, and nobody is to blame.
+
+        They go on from what was kept of them, with this worker or with others. May be repeated.
+        A worker that has no smaller cohort left to try must fail instead, or the trial that fits
+        nowhere would come back for ever.
+        """
+        self._ledger.heard(worker)
+        for ticket in self._ledger.release(worker):
+            self._write_owner(ticket)
+
     def request_stop(self) -> None:
         """From now on gives nothing out, and tells every worker to stop."""
         self._stopping = True
@@ -178,15 +204,17 @@ class StudyOwner:
         trial_id = self._trial_id(report.trial)
         known = self._storage.get_trial(trial_id).intermediate_values
         if all(report.step > step for step in known):
-            self._got_on(ticket)
+            self._got_on(worker, ticket)
         if known.get(report.step) != report.value:
             self._storage.set_trial_intermediate_value(trial_id, report.step, report.value)
 
-    def _got_on(self, ticket: Ticket) -> None:
+    def _got_on(self, worker: str, ticket: Ticket) -> None:
         """What comes further than ever before does not break its workers."""
         if ticket.breaks:
             ticket.breaks = 0
             self._write_owner(ticket)
+        if self._ledger.got_on(worker):
+            self._write_lives()
 
     def _judge(self, worker: str, report: RungReport) -> None:
         ticket = self._ledger.held(worker, report.trial)
@@ -298,9 +326,16 @@ class StudyOwner:
         owner = {name: getattr(ticket, name) for name in ("run", "worker", "attempt", "breaks")}
         self._storage.set_trial_user_attr(self._trial_id(ticket.trial), _OWNER, owner)
 
+    def _write_lives(self) -> None:
+        lives = {"run": self._run_id, "workers": dict(self._ledger.lives)}
+        self._study.set_user_attr(_LIVES, lives)
+
     # --- what the journal holds
 
     def _recall(self, trials: list[FrozenTrial]) -> None:
+        lives = self._study.user_attrs.get(_LIVES, {})
+        if lives.get("run") == self._run_id:
+            self._ledger.recall_lives(lives["workers"])
         for trial in trials:
             if trial.state is TrialState.RUNNING:
                 self._prepare(Trial(self._study, self._trial_id(trial.number)))

@@ -60,3 +60,41 @@ def test_a_removed_trial_is_nobodys():
     ledger.remove(0)
     assert len(ledger) == 1
     assert ledger.held("a", 0) is None
+
+
+def test_what_is_given_back_is_free_and_no_break_of_it():
+    ledger = ledger_with(0, 1)
+    ledger.add(Ticket(trial=2, hyperparameters={}, seeds=(2,), run="run", worker="b"))
+    for _ in range(2 * MOST_BREAKS):
+        released = ledger.release("a")
+        assert [ticket.trial for ticket in released] == [0, 1]
+        assert ledger.release("a") == []
+        assert ledger.held("a", 0) is None
+        assert [ticket.trial for ticket in ledger.free("b")] == [0, 1]
+        for ticket in released:
+            assert not ledger.broken(ticket)
+            ledger.give(ticket, "a")
+            assert ticket.breaks == 0
+
+
+def test_giving_back_does_not_undo_the_breaks_before():
+    ledger = ledger_with()
+    ticket = Ticket(trial=0, hyperparameters={}, seeds=(0,), run="run", worker="a", breaks=2)
+    ledger.add(ticket)
+    ledger.release("a")
+    ledger.give(ticket, "b")
+    assert ticket.breaks == 2
+    assert ledger.broken(ticket)
+
+
+def test_the_lives_of_a_worker_count_until_a_trial_of_it_gets_further():
+    ledger = ledger_with()
+    assert [ledger.begin("a") for _ in range(3)] == [0, 1, 2]
+    assert ledger.begin("b") == 0
+    assert ledger.got_on("a")
+    assert not ledger.got_on("a")
+    # This life got on, so its end is no death in a row; the next one's may be.
+    assert [ledger.begin("a") for _ in range(2)] == [0, 1]
+    after = ledger_with()
+    after.recall_lives(ledger.lives)
+    assert after.begin("a") == 2

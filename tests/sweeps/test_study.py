@@ -368,6 +368,39 @@ def test_only_breaks_count_since_a_trial_last_came_further_than_ever(make):
     assert (lost.attempt, lost.breaks) == (4, 3)
 
 
+def test_a_worker_is_told_how_often_it_died_without_getting_on(make):
+    owner = make()
+    assert owner.begin_worker("w") == 0
+    begin(owner)
+    assert owner.begin_worker("w") == 1
+    owner = make()  # which is in the journal, too
+    assert owner.begin_worker("w") == 2
+    assert owner.begin_worker("other") == 0
+    begin(owner)
+    owner.exchange("w", (0,), [RungReport(0, 10, 1.0, 0)], (), 0)
+    assert owner.begin_worker("w") == 0  # its last life got on
+    begin(owner)
+    owner.exchange("w", (0,), [RungReport(0, 10, 1.0, 0)], (), 0)  # no further than ever before
+    assert make().begin_worker("w") == 1
+    assert make(run_id="resumed").begin_worker("w") == 0
+
+
+def test_what_a_worker_gives_back_goes_on_as_if_nothing_broke(make):
+    owner = make()
+    begin(owner, want=2)
+    for attempt in range(1, 8):
+        owner.release("w")
+        owner.release("w")  # may be repeated
+        owner = make()  # which is in the journal, too
+        given = owner.exchange("w", (), (), (), 2).refills
+        assert [(a.trial, a.attempt, a.breaks) for a in given] == [(0, attempt, 0), (1, attempt, 0)]
+    owner.release("w")
+    assert owner.exchange("w", (0, 1), (), (), 0).dropped == (0, 1)
+    reply = owner.exchange("other", (), (), (), 2)
+    assert [a.trial for a in reply.refills] == [0, 1]
+    assert owner.status().running == 2
+
+
 def test_resuming_often_gives_no_trial_up(make):
     for attempt in range(8):
         reply = make(run_id=f"run-{attempt}").exchange("w", (), (), (), 1)
