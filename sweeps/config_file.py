@@ -18,7 +18,7 @@ from sweeps.domain import as_written
 from sweeps.mistakes import SweepConfigError, line_of
 from sweeps.overrides import apply_override, parse_override
 
-__all__ = ["PRESETS", "load_config", "preset_text", "to_toml"]
+__all__ = ["PRESETS", "check_files_of", "load_config", "preset_text", "to_toml"]
 
 PRESETS = ("digits", "mnist")
 """Configs that ship; the first is what `gansweep run` without a config does."""
@@ -57,7 +57,7 @@ def load_config(
             apply_override(document, key, value)
         config = parse_config(document)
         if check_files:
-            _check_files(config)
+            check_files_of(config)
     except ConfigError as error:
         place = _place(error.key, places, text, source)
         raise SweepConfigError(error.key, error.value, error.right, place) from None
@@ -86,7 +86,12 @@ def _parse_toml(text: str, source: str) -> dict[str, Any]:
         raise SweepConfigError("CONFIG", source, f"is no TOML: {reason}") from None
 
 
-def _check_files(config: SweepConfig) -> None:
+def check_files_of(config: SweepConfig) -> None:
+    """Sees that the dataset's files are there and that the storage can be a directory.
+
+    Raises:
+        ConfigError: they are not, or the objective cannot be told of such data.
+    """
     storage = Path(config.storage).expanduser().absolute()
     try:
         in_the_way = [p for p in (storage, *storage.parents) if p.exists() and not p.is_dir()]

@@ -159,9 +159,19 @@ class Jobs:
 
     def stop(self, name: str) -> Job:
         """Lets a sweep end at its next rung, as Ctrl-C does, and waits for it."""
+        self.request_stop(name)
+        return self.wait(name, 2 * _STOPS_WITHIN_S)
+
+    def request_stop(self, name: str) -> None:
+        """Lets a sweep end at its next rung, and does not wait for it."""
         if not self.job(name).is_over:
             self._client.stop_job(name)
-        return self.wait(name, 2 * _STOPS_WITHIN_S)
+
+    def forget(self, name: str) -> None:
+        """Removes the record of a sweep that is over, if there is one; its results stay."""
+        known = self._find(name)
+        if known is not None and known.is_over:
+            self._client.delete_job(name)
 
     def wait(self, name: str, limit_s: float) -> Job:
         """Waits until a sweep has ended.

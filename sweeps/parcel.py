@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sweeps.mistakes import SweepFailure
 
-__all__ = ["LARGEST_BYTES", "main", "pack", "unpack"]
+__all__ = ["LARGEST_BYTES", "main", "pack", "travelling", "unpack"]
 
 LARGEST_BYTES = 512 * 2**20
 """Of what goes through a log; more is a matter for rsync or an object store."""
@@ -33,7 +33,7 @@ def pack(directory: Path) -> str:
     """
     if not directory.is_dir():
         raise SweepFailure(f"{directory}: there is no such directory")
-    files = [path for path in sorted(directory.rglob("*")) if _travels(path, directory)]
+    files = travelling(directory)
     total = sum(path.stat().st_size for path in files)
     if total > LARGEST_BYTES:
         raise SweepFailure(f"{directory} holds {total >> 20} MiB, too much to fetch: copy it")
@@ -45,6 +45,11 @@ def pack(directory: Path) -> str:
     text = base64.b64encode(data).decode()
     lines = (text[start : start + _LINE] for start in range(0, len(text), _LINE))
     return "\n".join([f"PARCEL {hashlib.sha256(data).hexdigest()}", *lines, "END", ""])
+
+
+def travelling(directory: Path) -> list[Path]:
+    """The files of a sweep that leave the machine: no logs, no members in training, no links."""
+    return [path for path in sorted(directory.rglob("*")) if _travels(path, directory)]
 
 
 def unpack(text: str, directory: Path) -> None:
