@@ -19,6 +19,7 @@ from sweeps.cli_arguments import CLUSTER, DONE, INTERRUPTED, MISTAKE, OURS, RESU
 from sweeps.cli_cluster import fetch, list_submitted, logs, stop, submit
 from sweeps.cli_results import export, fid, replay, report, sample, status
 from sweeps.cli_sweep import confirm, init, resume, run
+from sweeps.cli_track import track
 from sweeps.import_path import pin_packages
 from sweeps.mistakes import SweepFailure
 
@@ -128,7 +129,7 @@ def gansweep(
 
 _COMMANDS: dict[str, tuple[Callable[..., int], ...]] = {
     SWEEP: (init, run, resume, stop, confirm),
-    RESULTS: (status, report, export, sample, fid, replay),
+    RESULTS: (status, report, export, sample, fid, replay, track),
     CLUSTER: (submit, logs, list_submitted, fetch),
 }
 _NAMES = {list_submitted: "list"}  # where a function cannot bear the command's name

@@ -26,9 +26,10 @@ FORBIDDEN = {
 }
 FREE_OF_TORCH = ("gan_core.config", "gan_core.datasets")
 COMMANDS = {
-    f"sweeps.{name}" for name in ("cli", "cli_arguments", "cli_cluster", "cli_results", "cli_sweep")
+    f"sweeps.{name}"
+    for name in ("cli", "cli_arguments", "cli_cluster", "cli_results", "cli_sweep", "cli_track")
 }
-MAY_IMPORT_ANALYSIS = ("sweeps.cli_results", "sweeps.cli_sweep")
+MAY_IMPORT_ANALYSIS = ("sweeps.cli_results", "sweeps.cli_sweep", "sweeps.cli_track")
 AT_MOST_ONE_MODULE = (
     "plotly",
     "matplotlib",

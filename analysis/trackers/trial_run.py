@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -95,10 +94,8 @@ def _run(
     pictures: pd.DataFrame | None,
 ) -> TrialRun:
     order = {int(seed): f"seed{i}" for i, seed in enumerate(sorted(members["seed"]), 1)}
-    ended = pd.Timestamp(members["ended_at"].max())
-    seconds = float(members["seconds"].max())
-    if pd.isna(ended):
-        ended = pd.Timestamp(0, tz="UTC")
+    seconds = members["seconds"].max()
+    ended, began = _between(members["ended_at"].max(), 0.0 if pd.isna(seconds) else seconds)
     return TrialRun(
         sweep=sweep,
         trial=trial,
@@ -107,9 +104,17 @@ def _run(
         curves={} if history is None else _curves(history, order),
         scores=_scores(members, order),
         pictures=[] if pictures is None else _pictures(pictures, order),
-        began=(ended - pd.Timedelta(seconds=0 if math.isnan(seconds) else seconds)).to_pydatetime(),
-        ended=ended.to_pydatetime(),
+        began=began,
+        ended=ended,
     )
+
+
+def _between(end: Any, seconds: float) -> tuple[datetime, datetime]:
+    """The end, 1970 where it is not known, and the beginning."""
+    ended = pd.Timestamp(0, tz="UTC") if pd.isna(end) else pd.Timestamp(end)
+    began = ended - pd.Timedelta(seconds=seconds)
+    # A datetime has no nanoseconds.
+    return ended.floor("us").to_pydatetime(), began.floor("us").to_pydatetime()
 
 
 def _parameters(member: pd.Series) -> dict[str, Any]:
