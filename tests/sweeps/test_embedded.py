@@ -93,7 +93,7 @@ def run_driver(tmp_path, script, **variables):
         env=environment | {"HOME": str(home)} | variables,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         start_new_session=True,
     )
     assert run.returncode == 0, run.stderr

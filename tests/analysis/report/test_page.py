@@ -169,7 +169,7 @@ def test_the_switch_turns_the_page_and_its_charts_dark_and_is_remembered(page_fi
     assert page.evaluate(shade) != light
     until(page, f"{chart} !== {before!r}")
     page.reload()
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    until(page, "document.documentElement.dataset.theme === 'dark'")
 
 
 @pytest.mark.slow  # seconds in a browser
