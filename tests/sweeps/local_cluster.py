@@ -3,7 +3,7 @@
     python local_cluster.py TEMPORARY GCS_PORT DASHBOARD_PORT
 
 Says `up` when it is; a line `kill N` on its standard input ends node N as a power cut would, `add`
-brings a new one; it ends with its input.
+brings a new one, `pid N` asks for the process of node N; it ends with its input.
 """
 
 import socket
@@ -41,6 +41,10 @@ def main() -> None:
         words = line.split()
         if words[0] == "kill":
             cluster.remove_node(nodes[int(words[1])], allow_graceful=False)
+        elif words[0] == "pid":
+            (raylet,) = nodes[int(words[1])].all_processes["raylet"]
+            say(str(raylet.process.pid))
+            continue
         else:
             nodes.append(add(cluster, temporary))
         say("done")
