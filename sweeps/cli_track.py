@@ -99,7 +99,8 @@ def _add(directory: Path, tracker: Tracker, to: To) -> bool:
 
     # A run has the last word after its last trial.
     is_running, sweep = is_locked(directory), load_results(directory)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"to {to}")
         added = give(sweep, tracker, seen=lambda n, of: bar.update(task, completed=n, total=of))
     ended = sweep.trials["trial"].nunique()
