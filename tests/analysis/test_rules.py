@@ -34,11 +34,17 @@ def test_names_are_unique():
     assert len({rule.name for rule in BOOK}) == len(BOOK)
 
 
-@pytest.mark.parametrize("rule", BOOK, ids=lambda rule: rule.name)
-def test_a_rule_looks_at_numbers_that_are_gathered(rule: Rule, writer):
+@pytest.fixture(scope="module")
+def evidence(writer_at, tmp_path_factory):
+    """What is gathered of a sweep of one sound member."""
+    writer = writer_at(tmp_path_factory.mktemp("runs") / "sound")
     writer.members(writer.member())
     writer.control()
-    evidence = gather(writer.load(), Thresholds())
+    return gather(writer.load(), Thresholds())
+
+
+@pytest.mark.parametrize("rule", BOOK, ids=lambda rule: rule.name)
+def test_a_rule_looks_at_numbers_that_are_gathered(rule: Rule, evidence):
     wanted = {name for c in rule.conditions for name in (c.metric, c.control) if name}
     assert wanted <= set(evidence.members.columns)
     assert {f"{rule.span}_start", f"{rule.span}_end"} <= set(evidence.members.columns)

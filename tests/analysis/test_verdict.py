@@ -20,6 +20,13 @@ def verdict(writer, thresholds=None, control=True, **truth):
     return judge(writer.load(), thresholds).iloc[0]
 
 
+def verdicts(writer, truths):
+    """The rows of as many members, in their order; none depends on its neighbours."""
+    writer.members(*(writer.member(trial, **truth) for trial, truth in enumerate(truths)))
+    writer.control()
+    return judge(writer.load())
+
+
 def collapsing(writer, k, at, until=99):
     """Shares that are even over k classes from one rung to another, else over all."""
     return lambda r: writer.even(k if at <= r < until else 10)
@@ -38,33 +45,33 @@ def test_a_sound_member_is_healthy_and_says_by_how_much(writer):
     assert row["recovered"] is pd.NA
 
 
-@pytest.mark.parametrize(("loss", "d_loss"), [("lsgan", 0.25), ("hinge", 2.0), ("wgan", -3.0)])
-def test_every_loss_can_be_healthy_at_its_own_equilibrium(writer, loss, d_loss):
+def test_every_loss_can_be_healthy_at_its_own_equilibrium(writer):
     # A critic's accuracies are null.
-    nulls = {} if loss != "wgan" else {"real_accuracy": None, "fake_accuracy": None}
-    row = verdict(
+    nulls = {"real_accuracy": None, "fake_accuracy": None}
+    signals = {"lsgan": {"d_loss": 0.25}, "hinge": {"d_loss": 2.0}, "wgan": {"d_loss": -3, **nulls}}
+    found = verdicts(
         writer,
-        hyperparameters={"loss": loss, "label_smoothing": None},
-        signals=lambda r: {"d_loss": d_loss, **nulls},
+        [
+            {
+                "hyperparameters": {"loss": loss, "label_smoothing": None},
+                "signals": lambda r, own=own: own,
+            }
+            for loss, own in signals.items()
+        ],
     )
-    assert row["verdict"] == "healthy"
-    assert row["unjudged"] == ("d_loss_gone, g_rejected" if loss == "wgan" else "")
+    assert found["verdict"].tolist() == ["healthy"] * 3
+    assert found["unjudged"].tolist() == ["", "", "d_loss_gone, g_rejected"]
 
 
-@pytest.mark.parametrize("k", range(1, 10))
-def test_a_collapse_to_k_of_10_classes_is_found_at_its_onset(writer, k):
-    row = verdict(writer, shares=collapsing(writer, k, at=9))
-    assert row["verdict"] == ("mode_collapse" if k < 5 else "partial_collapse")
-    rule, metric = {
-        **dict.fromkeys(range(1, 5), ("few_modes", "mode_entropy")),
-        **dict.fromkeys(range(5, 9), ("fewer_modes", "mode_entropy")),
-        9: ("missing_class", "class_share_of_real"),
-    }[k]
-    assert (row["rule"], row["metric"]) == (rule, metric)
-    assert row["value"] == pytest.approx(k if k < 9 else 0)
-    assert row["onset_step"] == 900
-    assert row["recovered"] == False  # noqa: E712
-    assert "oscillating" not in row["also"]
+def test_a_collapse_to_k_of_10_classes_is_found_at_its_onset(writer):
+    found = verdicts(writer, [{"shares": collapsing(writer, k, at=9)} for k in range(1, 10)])
+    assert found["verdict"].tolist() == ["mode_collapse"] * 4 + ["partial_collapse"] * 5
+    assert found["rule"].tolist() == ["few_modes"] * 4 + ["fewer_modes"] * 4 + ["missing_class"]
+    assert found["metric"].tolist() == ["mode_entropy"] * 8 + ["class_share_of_real"]
+    assert found["value"].tolist() == pytest.approx([1, 2, 3, 4, 5, 6, 7, 8, 0])
+    assert found["onset_step"].tolist() == [900] * 9
+    assert found["recovered"].tolist() == [False] * 9
+    assert not found["also"].str.contains("oscillating").any()
 
 
 def test_the_evidence_of_collapse_is_in_modes_beside_those_of_real_images(writer):
@@ -90,19 +97,14 @@ def test_a_dip_at_the_last_evaluation_alone_is_no_collapse(writer):
     assert verdict(writer, shares=collapsing(writer, 3, at=20))["verdict"] == "healthy"
 
 
-@pytest.mark.parametrize(
-    ("within", "verdict_", "rule"),
-    [
-        (0.01, "mode_collapse", "narrow_within"),
-        (0.88, "partial_collapse", "narrower_within"),
-        (0.92, "healthy", ""),
-        (1.3, "healthy", ""),
-    ],
-)
-def test_samples_too_narrow_within_their_modes_are_a_collapse(writer, within, verdict_, rule):
-    row = verdict(writer, within=lambda r: within if r > 9 else 1.0)
-    assert row[["verdict", "rule"]].tolist() == [verdict_, rule]
-    assert row["onset_step"] is pd.NA if rule == "" else row["onset_step"] == 1000
+def test_samples_too_narrow_within_their_modes_are_a_collapse(writer):
+    widths = (0.01, 0.88, 0.92, 1.3)
+    found = verdicts(
+        writer, [{"within": lambda r, width=width: width if r > 9 else 1.0} for width in widths]
+    )
+    assert found["verdict"].tolist() == ["mode_collapse", "partial_collapse", "healthy", "healthy"]
+    assert found["rule"].tolist() == ["narrow_within", "narrower_within", "", ""]
+    assert found["onset_step"].tolist() == [1000, 1000, pd.NA, pd.NA]
 
 
 def test_a_member_that_recovered_its_width_is_healthy_and_says_when_it_had_lost_it(writer):
@@ -112,29 +114,26 @@ def test_a_member_that_recovered_its_width_is_healthy_and_says_when_it_had_lost_
 
 
 @pytest.mark.parametrize(
-    ("spread", "told", "expected"),
+    ("told", "expected"),
     [
-        (0.01, True, "mode_collapse"),
-        (0.01, False, "mode_collapse"),
-        (0.88, True, "healthy"),
-        (0.88, False, "partial_collapse"),
-        (0.95, False, "healthy"),
+        (True, ["mode_collapse", "healthy", "healthy"]),
+        (False, ["mode_collapse", "partial_collapse", "healthy"]),
     ],
 )
 def test_the_whole_width_is_judged_severely_where_that_within_modes_is_known(
-    writer, spread, told, expected
+    writer, told, expected
 ):
-    writer.members(writer.member(spread=lambda r: spread))
+    spreads = {0: 0.01, 1: 0.88, 2: 0.95}
+    writer.members(*(writer.member(trial, spread=lambda r, s=s: s) for trial, s in spreads.items()))
     writer.control()
     sweep = writer.load()
     if not told:
         sweep.control["within_class_spread"] = np.nan
-    assert judge(sweep)["verdict"].tolist() == [expected]
+    assert judge(sweep)["verdict"].tolist() == expected
 
 
-@pytest.mark.parametrize(
-    ("at_end", "expected", "rule"),
-    [
+def test_samples_that_leave_much_of_the_reference_out_are_a_partial_collapse(writer):
+    cases = [
         ({"coverage_k5": 0.86}, "partial_collapse", "covers_little"),
         ({"coverage_k5": 0.88}, "healthy", ""),
         # Of poor samples too few are in any one place to cover it.
@@ -142,16 +141,12 @@ def test_the_whole_width_is_judged_severely_where_that_within_modes_is_known(
         ({"density_k5": 1.6, "recall_k5": 0.4}, "partial_collapse", "crowded"),
         ({"density_k5": 1.4, "recall_k5": 0.4}, "healthy", ""),
         ({"density_k5": 1.6, "recall_k5": 0.5}, "healthy", ""),
-    ],
-)
-def test_samples_that_leave_much_of_the_reference_out_are_a_partial_collapse(
-    writer, at_end, expected, rule
-):
-    row = verdict(writer, at_end=at_end)
-    assert row[["verdict", "rule"]].tolist() == [expected, rule]
-    if rule:
-        assert row["window"] == "step 2000"
-        assert row["onset_step"] is pd.NA
+    ]
+    found = verdicts(writer, [{"at_end": at_end} for at_end, _, _ in cases])
+    assert found["verdict"].tolist() == [expected for _, expected, _ in cases]
+    assert found["rule"].tolist() == [rule for _, _, rule in cases]
+    assert found["window"][found["rule"] != ""].tolist() == ["step 2000"] * 2
+    assert found["onset_step"].isna().all()
 
 
 def test_a_copy_of_the_training_images_is_remarked_on_and_no_verdict(writer):
@@ -229,18 +224,21 @@ def saturated(floor):
     return lambda r: {"d_loss": 2 * np.log(2) if r < 8 else floor + 1e-3}
 
 
-@pytest.mark.parametrize(
-    ("loss", "smoothing", "floor"),
-    [("nonsaturating", 0.0, 0.0), ("minimax", 0.1, 0.325083), ("lsgan", None, 0.0)],
-)
-def test_a_d_whose_loss_is_at_its_floor_is_saturated(writer, loss, smoothing, floor):
-    row = verdict(
+def test_a_d_whose_loss_is_at_its_floor_is_saturated(writer):
+    floors = [("nonsaturating", 0.0, 0.0), ("minimax", 0.1, 0.325083), ("lsgan", None, 0.0)]
+    found = verdicts(
         writer,
-        hyperparameters={"loss": loss, "label_smoothing": smoothing},
-        signals=saturated(floor),
+        [
+            {
+                "hyperparameters": {"loss": loss, "label_smoothing": smoothing},
+                "signals": saturated(floor),
+            }
+            for loss, smoothing, floor in floors
+        ],
     )
-    assert row[["verdict", "rule", "onset_step"]].tolist() == ["d_saturated", "d_loss_gone", 800]
-    assert row["value"] == pytest.approx(1e-3, abs=1e-6)
+    seen = found[["verdict", "rule", "onset_step"]].to_numpy().tolist()
+    assert seen == [["d_saturated", "d_loss_gone", 800]] * 3
+    assert found["value"].tolist() == pytest.approx([1e-3] * 3, abs=1e-6)
 
 
 def test_the_floor_of_smoothed_labels_is_no_floor_without_smoothing(writer):
@@ -248,13 +246,13 @@ def test_the_floor_of_smoothed_labels_is_no_floor_without_smoothing(writer):
     assert row["verdict"] == "healthy"
 
 
-@pytest.mark.parametrize(("gradient", "expected"), [(0.1, "d_saturated"), (0.3, "healthy")])
-def test_a_d_that_is_always_right_is_saturated_where_gs_gradient_is_gone(
-    writer, gradient, expected
-):
-    right = {"real_accuracy": 1.0, "fake_accuracy": 0.995, "grad_norm_g": gradient}
-    row = verdict(writer, signals=lambda r: right if r > 10 else {})
-    assert row["verdict"] == expected
+def test_a_d_that_is_always_right_is_saturated_where_gs_gradient_is_gone(writer):
+    def right(gradient):
+        signals = {"real_accuracy": 1.0, "fake_accuracy": 0.995, "grad_norm_g": gradient}
+        return {"signals": lambda r: signals if r > 10 else {}}
+
+    found = verdicts(writer, [right(0.1), right(0.3)])
+    assert found["verdict"].tolist() == ["d_saturated", "healthy"]
 
 
 def rising(factor, at):
@@ -271,11 +269,10 @@ def test_a_late_collapse_is_found_at_its_onset(writer):
 
 
 def test_a_rise_below_the_ratio_or_one_that_recovered_is_healthy(writer):
-    assert verdict(writer, frechet=rising(2.9, at=15))["verdict"] == "healthy"
-    writer.members(
-        writer.member(1, frechet=lambda r: 50.0 if 9 <= r < 14 else 5 + DECAY * np.exp(-r))
-    )
-    row = judge(writer.load()).iloc[1]
+    recovered = {"frechet": lambda r: 50.0 if 9 <= r < 14 else 5 + DECAY * np.exp(-r)}
+    found = verdicts(writer, [{"frechet": rising(2.9, at=15)}, recovered])
+    assert found["verdict"][0] == "healthy"
+    row = found.iloc[1]
     assert row[["verdict", "rule", "onset_step", "recovered"]].tolist() == [
         "healthy",
         "late_collapse",
@@ -290,19 +287,22 @@ def test_a_rise_at_the_last_two_evaluations_is_not_yet_decided(writer):
     assert row["onset_step"] == 1900
 
 
-@pytest.mark.parametrize(
-    ("best", "last", "expected"),
-    [
+def test_chance_near_the_score_of_real_images_is_no_late_collapse(writer):
+    scores = [
         # Four times the best, but that was a tenth of what real images score.
-        (0.06, 0.24, "healthy"),
+        (0.06, 0.24),
         # What is luck by 898 samples is 10 / 898 of 320.
-        (0.6, 10.6, "healthy"),
-        (0.6, 10.8, "late_collapse"),
-    ],
-)
-def test_chance_near_the_score_of_real_images_is_no_late_collapse(writer, best, last, expected):
-    row = verdict(writer, frechet=lambda r: best if r < 12 else last)
-    assert row["verdict"] == expected
+        (0.6, 10.6),
+        (0.6, 10.8),
+    ]
+    found = verdicts(
+        writer,
+        [
+            {"frechet": lambda r, best=best, last=last: best if r < 12 else last}
+            for best, last in scores
+        ],
+    )
+    assert found["verdict"].tolist() == ["healthy", "healthy", "late_collapse"]
 
 
 def test_modes_that_change_at_every_evaluation_are_an_oscillation(writer):
@@ -325,20 +325,15 @@ def test_few_samples_do_not_make_an_oscillation(writer):
     assert "oscillating" not in judge(writer.load())[["verdict", "also"]].to_numpy()
 
 
-@pytest.mark.parametrize(
-    ("rungs", "expected", "unjudged"),
-    [(10, "oscillating", ""), (9, "partial_collapse", "oscillating")],
-)
-def test_an_oscillation_takes_10_evaluations_to_see(writer, rungs, expected, unjudged):
-    row = verdict(
-        writer,
-        rungs=rungs,
-        every=200,
-        shares=lambda r: np.roll(writer.even(6), 3 * (r % 2)),
-        frechet=lambda r: 5.0,
-    )
-    assert row["verdict"] == expected
-    assert row["unjudged"] == unjudged
+def test_an_oscillation_takes_10_evaluations_to_see(writer):
+    truth = {
+        "every": 200,
+        "shares": lambda r: np.roll(writer.even(6), 3 * (r % 2)),
+        "frechet": lambda r: 5.0,
+    }
+    found = verdicts(writer, [truth | {"rungs": 10}, truth | {"rungs": 9}])
+    assert found["verdict"].tolist() == ["oscillating", "partial_collapse"]
+    assert found["unjudged"].tolist() == ["", "oscillating"]
 
 
 def test_a_generator_that_never_left_its_start_is_undertrained_and_not_collapsed(writer):
@@ -374,17 +369,15 @@ def test_one_image_that_scores_as_an_untrained_generator_is_a_collapse_and_no_no
     assert row[["verdict", "rule", "onset_step"]].tolist() == ["mode_collapse", "few_modes", 0]
 
 
-@pytest.mark.parametrize(("density", "expected"), [(0.2, "undertrained"), (1.0, "mode_collapse")])
-def test_noise_within_reach_of_one_far_off_image_is_not_taken_for_an_image(
-    writer, density, expected
-):
+def test_noise_within_reach_of_one_far_off_image_is_not_taken_for_an_image(writer):
     noise = {"frechet": lambda r: 350.0, "shares": lambda r: writer.even(1)}
-    writer.members(writer.member(**noise, at_end={"precision_k5": 1.0, "density_k5": density}))
+    ends = [{"precision_k5": 1.0, "density_k5": density} for density in (0.2, 1.0)]
+    writer.members(*(writer.member(i, **noise, at_end=end) for i, end in enumerate(ends)))
     writer.control()
     sweep = writer.load()
     is_noise = sweep.control["kind"] == "untrained"
     sweep.control.loc[is_noise, ["precision_k5", "density_k5"]] = [1.0, 0.2]
-    assert judge(sweep)["verdict"].tolist() == [expected]
+    assert judge(sweep)["verdict"].tolist() == ["undertrained", "mode_collapse"]
 
 
 def test_modes_lost_on_the_way_back_to_the_start_are_a_collapse_though_nothing_else_is_known(
@@ -424,12 +417,15 @@ def test_a_generator_that_is_still_finding_modes_is_undertrained_and_not_collaps
     assert "fewer_modes" in row["also"]
 
 
-@pytest.mark.parametrize(("gain", "expected"), [(7.0, "partial_collapse"), (7.3, "undertrained")])
-def test_a_distance_that_fell_by_what_is_luck_gives_no_hope(writer, gain, expected):
-    row = verdict(
-        writer, frechet=lambda r: 20.0 if r < 17 else 20 - gain, shares=lambda r: writer.even(8)
-    )
-    assert row["verdict"] == expected
+def test_a_distance_that_fell_by_what_is_luck_gives_no_hope(writer):
+    def fell(gain):
+        return {
+            "frechet": lambda r: 20.0 if r < 17 else 20 - gain,
+            "shares": lambda r: writer.even(8),
+        }
+
+    found = verdicts(writer, [fell(7.0), fell(7.3)])
+    assert found["verdict"].tolist() == ["partial_collapse", "undertrained"]
 
 
 def test_modes_lost_while_the_rest_improves_are_a_collapse(writer):
@@ -453,14 +449,18 @@ def test_a_pruned_member_with_a_fault_is_told_the_fault(writer):
     assert row[["verdict", "onset_step"]].tolist() == ["mode_collapse", 600]
 
 
-@pytest.mark.parametrize("status", ["complete", "pruned"])
-@pytest.mark.parametrize(
-    ("rungs", "every", "rule"),
-    [(5, 1000, "few_evaluations"), (0, 100, "few_evaluations"), (39, 10, "few_steps")],
-)
-def test_too_few_rungs_or_steps_are_undetermined(writer, status, rungs, every, rule):
-    row = verdict(writer, status=status, rungs=rungs, every=every, shares=lambda r: writer.even(1))
-    assert row[["verdict", "rule", "also"]].tolist() == ["undetermined", rule, ""]
+def test_too_few_rungs_or_steps_are_undetermined(writer):
+    found = verdicts(
+        writer,
+        [
+            {"status": status, "rungs": rungs, "every": every, "shares": lambda r: writer.even(1)}
+            for status in ("complete", "pruned")
+            for rungs, every in ((5, 1000), (0, 100), (39, 10))
+        ],
+    )
+    assert found["verdict"].tolist() == ["undetermined"] * 6
+    assert found["rule"].tolist() == ["few_evaluations", "few_evaluations", "few_steps"] * 2
+    assert found["also"].tolist() == [""] * 6
 
 
 def test_a_member_that_failed_is_undetermined(writer):
@@ -488,23 +488,22 @@ def test_without_the_control_no_member_is_healthy(writer):
     assert "few_modes" in row["unjudged"]
 
 
-@pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_samples_that_were_not_finite_are_divergence_and_do_not_spread(writer, broken):
-    writer.members(writer.member(1))
-    row = verdict(writer, frechet=lambda r: broken if r >= 13 else 5.0)
-    assert row[["verdict", "rule", "onset_step"]].tolist() == [
-        "diverged",
-        "samples_not_finite",
-        1300,
+def test_samples_that_were_not_finite_are_divergence_and_do_not_spread(writer):
+    broken = [
+        {"frechet": lambda r, value=value: value if r >= 13 else 5.0} for value in (np.nan, np.inf)
     ]
-    assert judge(writer.load())["verdict"].tolist() == ["diverged", "healthy"]
+    found = verdicts(writer, [broken[0], {}, broken[1]])
+    assert found["verdict"].tolist() == ["diverged", "healthy", "diverged"]
+    assert found["rule"].tolist() == ["samples_not_finite", "", "samples_not_finite"]
+    assert found["onset_step"].tolist() == [1300, pd.NA, 1300]
 
 
-@pytest.mark.parametrize("unmeasured", [np.nan, np.inf])
-def test_what_essential_rules_need_and_was_not_measured_is_undetermined(writer, unmeasured):
-    row = verdict(writer, spread=lambda r: unmeasured)
-    assert row[["verdict", "metric", "rule"]].tolist() == ["undetermined", "feature_spread", ""]
-    assert row["unjudged"] == "narrow"
+def test_what_essential_rules_need_and_was_not_measured_is_undetermined(writer):
+    found = verdicts(
+        writer, [{"spread": lambda r, value=value: value} for value in (np.nan, np.inf)]
+    )
+    seen = found[["verdict", "metric", "rule", "unjudged"]].to_numpy().tolist()
+    assert seen == [["undetermined", "feature_spread", "", "narrow"]] * 2
 
 
 def without_version_2(sweep):
@@ -590,9 +589,8 @@ def test_modes_lost_are_a_collapse_also_where_the_points_are_no_good(writer):
     assert "poor_points" in row["also"]
 
 
-@pytest.mark.parametrize(
-    ("loss", "g_loss", "d_loss", "expected"),
-    [
+def test_a_g_whose_samples_are_all_rejected_faces_a_saturated_d(writer):
+    cases = [
         ("nonsaturating", 8.0, 0.1, "d_saturated"),
         ("r3gan", 8.0, 0.03, "d_saturated"),
         ("nonsaturating", 5.0, 0.1, "healthy"),
@@ -600,19 +598,19 @@ def test_modes_lost_are_a_collapse_also_where_the_points_are_no_good(writer):
         ("nonsaturating", 8.0, 0.5, "healthy"),
         # Its G's loss grows as the critic likes.
         ("wgan", 800.0, 0.0, "healthy"),
-    ],
-)
-def test_a_g_whose_samples_are_all_rejected_faces_a_saturated_d(
-    writer, loss, g_loss, d_loss, expected
-):
-    row = verdict(
-        writer,
-        hyperparameters={"loss": loss, "label_smoothing": None},
-        signals=lambda r: {"g_loss": g_loss, "d_loss": d_loss} if r > 10 else {},
-    )
-    assert row["verdict"] == expected
-    if expected == "d_saturated":
-        assert row[["rule", "onset_step"]].tolist() == ["g_rejected", 1100]
+    ]
+
+    def rejected(loss, g_loss, d_loss):
+        signals = {"g_loss": g_loss, "d_loss": d_loss}
+        return {
+            "hyperparameters": {"loss": loss, "label_smoothing": None},
+            "signals": lambda r: signals if r > 10 else {},
+        }
+
+    found = verdicts(writer, [rejected(*case[:3]) for case in cases])
+    assert found["verdict"].tolist() == [case[3] for case in cases]
+    assert found["rule"].tolist()[:2] == ["g_rejected"] * 2
+    assert found["onset_step"].tolist()[:2] == [1100] * 2
 
 
 def test_neighbours_do_not_change_a_verdict(writer):
