@@ -171,7 +171,9 @@ class Cohort:
     ) -> Tensor:
         """G of these rows with these parameters on (z, labels, noise), as far as it wants them."""
         buffers = self.G.buffers(_G, rows)
-        return self.G.forward(_G, tensors, buffers, *inputs, training=training)
+        # G runs once between two updates of it: its gradients may lie where they are wanted.
+        places = self.G.places(_G, rows) if isinstance(rows, slice) else None
+        return self.G.forward(_G, tensors, buffers, *inputs, training=training, places=places)
 
     def g_leaves(self, rows: slice, *, requires_grad: bool = False) -> dict[str, Tensor]:
         """The parameters of G of these rows, see `Stack.leaves`."""

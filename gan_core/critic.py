@@ -36,10 +36,12 @@ class Critic:
     ) -> None:
         self._stack, self._labels, self._twice = stack, labels, twice
         self._runs = [
-            (norm, rows, stack.leaves(norm.value, rows, requires_grad=requires_grad))
+            (norm, rows, stack.leaves(norm.value, rows, requires_grad=requires_grad, fresh=twice))
             for norm, rows in runs
         ]
         self._start = runs[0][1].start
+        # A second pass would write over the gradients of the first.
+        self._unused = [requires_grad] * len(runs)
 
     @property
     def leaves(self) -> list[Tensor]:
@@ -91,4 +93,8 @@ class Critic:
             labels = self._labels[rows]
             inputs.append(labels.repeat(1, x.shape[1] // labels.shape[1]))
         buffers = self._stack.buffers(norm.value, rows)
-        return self._stack.forward(norm.value, leaves, buffers, *inputs, twice=self._twice)
+        places = self._stack.places(norm.value, rows) if self._unused[run] else None
+        self._unused[run] = False
+        return self._stack.forward(
+            norm.value, leaves, buffers, *inputs, twice=self._twice, places=places
+        )

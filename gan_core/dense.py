@@ -12,10 +12,9 @@ only, and only where they are not rounded so.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,35 +79,55 @@ def _parts(module: nn.Module) -> list[tuple[str, nn.Module]] | None:
     return None
 
 
-def run_dense(dense: Dense, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+def run_dense(
+    dense: Dense,
+    tensors: Mapping[str, Tensor],
+    x: Tensor,
+    *,
+    places: Mapping[str, Tensor] | None = None,
+) -> Tensor:
     """Every member's network on its own samples.
 
     Args:
         dense: the layers.
         tensors: [members, *shape] of each parameter, by the module's names.
         x: [members, batch, ...].
+        places: where the gradients by the parameters shall be written, of the same names and
+            shapes: these tensors are then what autograd returns, overwritten by a second backward
+            pass. Without, they are fresh ones.
 
     Returns:
         [members, batch, *ends]; can be differentiated once.
     """
-    parameters = [
-        tensors[f"{layer.name}.{part}"] for layer in dense.layers for part in ("weight", "bias")
-    ]
-    made = _Run.apply(dense.layers, x.flatten(2), *parameters)
+    names = [f"{layer.name}.{part}" for layer in dense.layers for part in ("weight", "bias")]
+    rows = [None if places is None else places[name] for name in names]
+    parameters = [tensors[name] for name in names]
+    made = _Run.apply(dense.layers, rows, x.flatten(2), *parameters)
     return made.view(*made.shape[:2], *dense.ends)
 
 
 class _Run(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, layers: Sequence[_Layer], x: Tensor, *parameters: Tensor) -> Tensor:
-        ctx.layers = layers
+    def forward(
+        ctx: Any,
+        layers: Sequence[_Layer],
+        places: Sequence[Tensor | None],
+        x: Tensor,
+        *parameters: Tensor,
+    ) -> Tensor:
+        ctx.layers, ctx.places = layers, places
+        ctx.wide = [_is_wide(x, weight) for weight in parameters[::2]]
         h, kept = x, [x]
-        for layer, weight, bias in zip(layers, parameters[::2], parameters[1::2], strict=True):
-            # oneDNN would copy it at each use.
-            own = weight.contiguous() if _is_wide(h, weight.mT) else weight
-            h = _product(h, own.mT, bias)
-            _activate_(layer.activation, h)
-            kept += [own, h]
+        with _Switch() as switch:
+            for layer, weight, bias, wide in zip(
+                layers, parameters[::2], parameters[1::2], ctx.wide, strict=True
+            ):
+                # oneDNN would copy it at each use.
+                own = weight.contiguous() if wide else weight
+                switch(wide)
+                h = torch.baddbmm(bias[:, None], h, own.mT)
+                _activate_(layer.activation, h)
+                kept += [own, h]
         ctx.save_for_backward(*kept)
         return h
 
@@ -117,18 +136,23 @@ class _Run(torch.autograd.Function):
         if torch.is_grad_enabled():
             raise RuntimeError("a gradient of a gradient: call Stack.forward with twice=True")
         kept = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[2:]
+        wanted = ctx.needs_input_grad[3:]
+        needs_x = ctx.needs_input_grad[2]
         gradients: list[Tensor | None] = []
-        for i in reversed(range(len(ctx.layers))):
-            x, weight, y = kept[2 * i : 2 * i + 3]
-            is_own = i + 1 < len(ctx.layers)
-            gradient = _through(ctx.layers[i].activation, gradient, y, in_place=is_own)
-            gradients.append(gradient.sum(dim=1) if wanted[2 * i + 1] else None)
-            gradients.append(_product(gradient.mT, x) if wanted[2 * i] else None)
-            if i or ctx.needs_input_grad[1]:
-                gradient = _back(gradient, weight)
-        of_x = gradient if ctx.needs_input_grad[1] else None
-        return None, of_x, *reversed(gradients)
+        with _Switch() as switch:
+            for i in reversed(range(len(ctx.layers))):
+                x, weight, y = kept[2 * i : 2 * i + 3]
+                is_own = i + 1 < len(ctx.layers)
+                gradient = _through(ctx.layers[i].activation, gradient, y, in_place=is_own)
+                of_weight, of_bias = ctx.places[2 * i : 2 * i + 2]
+                switch(ctx.wide[i])
+                gradients += [
+                    torch.sum(gradient, dim=1, out=of_bias) if wanted[2 * i + 1] else None,
+                    torch.bmm(gradient.mT, x, out=of_weight) if wanted[2 * i] else None,
+                ]
+                if i or needs_x:
+                    gradient = _back(gradient, weight)
+        return None, None, gradient if needs_x else None, *reversed(gradients)
 
 
 def _activate_(activation: nn.Module | None, h: Tensor) -> None:
@@ -162,15 +186,7 @@ def _back(gradient: Tensor, weight: Tensor) -> Tensor:
     """The gradient before an affine map."""
     if weight.shape[1] == 1:
         return gradient * weight  # a product over one number is slow as a matrix product
-    return _product(gradient, weight)
-
-
-def _product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
-    """[members, rows, inner] times [members, inner, columns], and [members, columns]."""
-    if not _is_wide(a, b):
-        return _plain_product(a, b, bias)
-    with _wide_products():
-        return _plain_product(a, b, bias)
+    return torch.bmm(gradient, weight)
 
 
 class _WideProducts:
@@ -181,39 +197,51 @@ class _WideProducts:
         self._inside = 0
         self._before = ""
 
-    @contextlib.contextmanager
-    def __call__(self) -> Iterator[None]:
-        settings = _settings()
+    def enter(self) -> None:
         with self._lock:
             if not self._inside:
+                settings = _settings()
                 self._before = settings.fp32_precision
                 settings.fp32_precision = "bf16"
             self._inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if not self._inside:
-                    settings.fp32_precision = self._before
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                _settings().fp32_precision = self._before
 
 
 _wide_products = _WideProducts()
 
 
-def _plain_product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
-    return torch.bmm(a, b) if bias is None else torch.baddbmm(bias[:, None], a, b)
+class _Switch:
+    """Turns the setting on and off between the products of a network, as seldom as may be."""
+
+    def __init__(self) -> None:
+        self._is_on = False
+
+    def __enter__(self) -> _Switch:
+        return self
+
+    def __call__(self, wide: bool) -> None:
+        if wide is not self._is_on:
+            (_wide_products.enter if wide else _wide_products.leave)()
+            self._is_on = wide
+
+    def __exit__(self, *_: object) -> None:
+        self(False)
 
 
-def _is_wide(a: Tensor, b: Tensor) -> bool:
-    """Whether to hand a product to oneDNN.
+def _is_wide(x: Tensor, weight: Tensor) -> bool:
+    """Whether to hand a layer's products, forward and backward, to oneDNN.
 
     torch decides by the size of all members' products together, and both libraries round alike
     whatever the number of members: by the size of one, a member's do not depend on it.
     """
-    if a.dtype != torch.float32 or a.is_cuda or not _full_registers():
+    if x.dtype != torch.float32 or x.is_cuda or not _full_registers():
         return False
-    return a.shape[1] * a.shape[2] * b.shape[2] > _SMALLEST
+    return x.shape[1] * weight.shape[1] * weight.shape[2] > _SMALLEST
 
 
 @functools.cache
@@ -234,6 +262,7 @@ def _settings() -> Any:
 def _is_exact(settings: Any) -> bool:
     ramp = torch.arange(4 * 64 * 64, dtype=torch.float64).view(4, 64, 64)
     a, b = (0.37 * ramp).sin(), (0.73 * ramp).cos()
-    with _wide_products():
+    with _Switch() as switch:
+        switch(True)
         made = torch.bmm(a.float(), b.float()).double()
     return bool((made - a @ b).abs().max() < _FLOAT32_ERROR * 64)

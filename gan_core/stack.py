@@ -23,6 +23,7 @@ from gan_core.dense import Dense, dense_layers, run_dense
 __all__ = ["Stack", "corner"]
 
 _ALIGNMENT = 16  # elements: 64 bytes of float32
+_MOST_VIEWS = 64  # runs of rows; a cohort of mixed members has some ten
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,7 @@ class Stack:
     def __init__(self, slots: int, *, dtype: torch.dtype, device: str, fused: bool = True) -> None:
         self.fused = fused
         self._kinds: dict[str, _Kind] = {}
+        self._views: dict[tuple[str, int, int, str], dict[str, Tensor]] = {}
         self.parameters, self.gradient, self.moment1, self.moment2, self.average = (
             torch.zeros(slots, 0, dtype=dtype, device=device) for _ in range(5)
         )
@@ -75,6 +77,7 @@ class Stack:
             kind: its name.
             template: a plain module with the (padded) shapes; its values are not used.
         """
+        self._views.clear()
         places, width = {}, 0
         for name, parameter in template.named_parameters():
             places[name] = (width, parameter.shape)
@@ -104,10 +107,36 @@ class Stack:
             for name, (offset, shape) in self._kinds[kind].places.items()
         }
 
-    def leaves(self, kind: str, rows: slice, *, requires_grad: bool = False) -> dict[str, Tensor]:
-        """The parameters of these rows, to differentiate by or to hold fixed."""
-        tensors = self.tensors(kind, self.parameters[rows])
-        return {name: t.detach().requires_grad_(requires_grad) for name, t in tensors.items()}
+    def leaves(
+        self, kind: str, rows: slice, *, requires_grad: bool = False, fresh: bool = False
+    ) -> dict[str, Tensor]:
+        """The parameters of these rows, to differentiate by or to hold fixed.
+
+        The same tensors at every call (`torch.autograd.grad` leaves nothing in them), unless they
+        are to be `fresh`: of gradients by both in one backward pass each is then its own.
+        """
+        if fresh:
+            tensors = self.tensors(kind, self.parameters[rows])
+            return {name: t.detach().requires_grad_(requires_grad) for name, t in tensors.items()}
+        key = (kind, rows.start or 0, rows.stop, "wanted" if requires_grad else "fixed")
+        if (found := self._views.get(key)) is None:
+            found = self.leaves(kind, rows, requires_grad=requires_grad, fresh=True)
+            self._keep(key, found)
+        return found
+
+    def places(self, kind: str, rows: slice) -> dict[str, Tensor]:
+        """Views of `gradient`, as `leaves` are of the parameters."""
+        key = (kind, rows.start or 0, rows.stop, "gradient")
+        if (found := self._views.get(key)) is None:
+            found = self.tensors(kind, self.gradient[rows])
+            self._keep(key, found)
+        return found
+
+    def _keep(self, key: tuple[str, int, int, str], views: dict[str, Tensor]) -> None:
+        """Making views costs as much as small products; who stands where changes seldom."""
+        if len(self._views) >= _MOST_VIEWS:
+            self._views.clear()
+        self._views[key] = views
 
     def buffers(self, kind: str, rows: slice | Tensor) -> dict[str, Tensor]:
         """The buffers of these rows; of a slice they are views, which training writes to."""
@@ -121,6 +150,7 @@ class Stack:
         *inputs: Tensor,
         training: bool = True,
         twice: bool = False,
+        places: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Every member's module on its own inputs.
 
@@ -131,13 +161,14 @@ class Stack:
             inputs: [members, batch, ...] each.
             training: whether layers that tell training from evaluation are to train.
             twice: whether gradients of gradients will be taken; a slower way.
+            places: where gradients by `tensors` may be written, see `places`: for one pass only.
 
         Returns:
             [members, batch, ...].
         """
         module, layers = self._kinds[kind].module, self._kinds[kind].dense
         if self.fused and layers is not None and not twice:
-            return run_dense(layers, tensors, *inputs)
+            return run_dense(layers, tensors, *inputs, places=places)
         if module.training is not training:
             module.train(training)
 
@@ -201,7 +232,8 @@ class Stack:
             gradients: [members, *shape] each, in the order of `tensors`.
         """
         for place, gradient in self._gradients(kind, rows, gradients):
-            place.copy_(gradient)
+            if not gradient.is_set_to(place):  # written there by the backward pass
+                place.copy_(gradient)
 
     def accumulate(self, kind: str, rows: slice, gradients: Sequence[Tensor]) -> None:
         """Adds gradients, given as to `collect`, to what it laid out."""
@@ -211,8 +243,7 @@ class Stack:
     def _gradients(
         self, kind: str, rows: slice, gradients: Sequence[Tensor]
     ) -> list[tuple[Tensor, Tensor]]:
-        places = self.tensors(kind, self.gradient[rows]).values()
-        return list(zip(places, gradients, strict=True))
+        return list(zip(self.places(kind, rows).values(), gradients, strict=True))
 
 
 def corner(shape: Sequence[int]) -> tuple[slice, ...]:
