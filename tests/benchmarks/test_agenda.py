@@ -1,0 +1,87 @@
+import dataclasses
+
+import pytest
+
+from benchmarks.agenda import CONTENDERS, FIGURES, Item, Request, agenda, measure_item
+from benchmarks.cases import CASES
+from benchmarks.effort import FULL, QUICK
+from benchmarks.results import Key, Results
+
+ALL = Request(
+    cases=list(CASES), contenders=CONTENDERS, figures=list(FIGURES), effort=FULL, device="cpu",
+    workers=2, root=None,
+)  # fmt: skip
+
+
+def labels(items, figure):
+    keys = [key for item in items for key in item.keys if key.figure == figure]
+    return list(dict.fromkeys(key.label for key in keys))
+
+
+def test_on_a_cpu_everything_is_measured_and_digits_alone_is_searched():
+    items = list(agenda(ALL))
+    assert labels(items, "rates")[:4] == ["matmul", "solo", "tutorial", "gansweep K=1"]
+    assert labels(items, "sweeps") == [
+        "stock", "stock reuse_actors", "gansweep", "gansweep all in flight",
+    ]  # fmt: skip
+    assert labels(items, "target") == ["stock ASHA", "stock ASHA reuse_actors", "gansweep"]
+    assert labels(items, "overhead") == ["gansweep 64 slots"]
+    searched = {key.case for item in items for key in item.keys if key.figure != "rates"}
+    assert searched == {"digits"}
+    assert {key.case for key in items[0].keys} == {"ring8"}
+
+
+def test_on_a_gpu_stock_gets_several_trials_on_it_and_mnist_is_searched_where_it_is():
+    on_gpu = dataclasses.replace(ALL, device="cuda", workers=1, cases=["mnist"])
+    assert labels(agenda(on_gpu), "sweeps") == []
+    items = list(agenda(dataclasses.replace(on_gpu, root="data")))
+    found = labels(items, "sweeps")
+    assert "stock 1 per GPU" in found
+    assert "stock reuse_actors 16 per GPU" in found
+    assert "gansweep K=1024" in labels(items, "rates")
+
+
+def test_contenders_figures_and_cases_are_as_asked_for():
+    few = dataclasses.replace(
+        ALL, cases=["digits"], contenders=["gansweep"], figures=["sweeps"], effort=QUICK
+    )
+    assert [item.title for item in agenda(few)] == [
+        "digits, sweeps: gansweep", "digits, sweeps: gansweep all in flight",
+    ]  # fmt: skip
+
+
+def key(name):
+    return Key(figure="sweeps", case="digits", contender=name)
+
+
+def test_what_fails_is_noted_and_what_came_before_it_is_kept():
+    def measure(tell):
+        yield key("a"), {"wall_s": 1}
+        raise ValueError("no more")
+
+    results = Results([{}])
+    item = Item("some", (key("a"), key("b")), 0, measure)
+    first, second = measure_item(item, results, print)
+    assert (first.values, second.error) == ({"wall_s": 1}, "ValueError: no more")
+    assert results.records == [first, second]
+
+
+def test_turns_are_counted_over_sittings_and_what_is_there_is_not_measured_again():
+    def measure(tell):
+        yield key("a"), {"wall_s": 1}
+
+    results = Results([{}])
+    items = [Item("some", (key("a"),), turn, measure) for turn in range(2)]
+    assert [item.is_in(results) for item in items] == [False, False]
+    list(measure_item(items[0], results, print))
+    assert [item.is_in(results) for item in items] == [True, False]
+    results.sessions.append({})
+    list(measure_item(items[1], results, print))
+    assert set(results.of(key("a"))) == {0, 1}
+    assert [item.is_in(results) for item in items] == [True, True]
+
+
+def test_a_smoke_is_tiny():
+    assert QUICK.trials * QUICK.steps < FULL.trials * FULL.steps / 100
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        QUICK.trials = 1
