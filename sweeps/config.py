@@ -35,6 +35,7 @@ from sweeps.mistakes import SweepConfigError, first_mistake
 from sweeps.naming import DEFAULT_STORAGE, check_name
 from sweeps.objective import direction
 from sweeps.settings import Pruner, Sampler, StudySettings
+from sweeps.study_url import JOURNAL, parse_study
 from sweeps.weights import KeepWeights
 
 __all__ = [
@@ -227,6 +228,9 @@ class SweepConfig(_Section):
     """Name of the sweep's directory; None takes the dataset's with the next free suffix."""
     storage: Annotated[str, AfterValidator(_storage)] = DEFAULT_STORAGE
     """Directory that holds sweeps."""
+    study: Annotated[str, PlainValidator(parse_study)] = JOURNAL
+    """Where the study is kept: beside the results, or in a database; see `sweeps.study_url`. Its
+    password is in no text that is made of the config."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()

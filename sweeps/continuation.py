@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage
 
 from gan_core.config import ConfigError
-from sweeps.journal import open_journal
 from sweeps.mistakes import SweepConfigError, shown
 from sweeps.objective import direction
 from sweeps.pruner import make_pruner
 from sweeps.settings import StudySettings
+from sweeps.study_place import STUDY_NAME, Place, open_storage, study_name
 
-__all__ = ["STUDY_NAME", "check_study", "open_study"]
-
-STUDY_NAME = "gansweep"
-"""Of the one study in a sweep's journal."""
+__all__ = ["check_study", "load_study", "open_study"]
 
 # What makes the values and seeds of two trials of a study comparable, by the config's key; each
 # is a user attribute of the study, beside `_FIXED` for all else.
@@ -35,8 +32,10 @@ _OF_SETTINGS = {
 _FIXED = "fixed"
 
 
-def open_study(storage: JournalStorage, settings: StudySettings) -> optuna.Study:
-    """The study in the storage, or a new one.
+def open_study(
+    storage: BaseStorage, settings: StudySettings, name: str = STUDY_NAME
+) -> optuna.Study:
+    """The study of that name in the storage, or a new one.
 
     Raises:
         ConfigError: it was begun with settings whose values cannot be compared.
@@ -51,7 +50,7 @@ def open_study(storage: JournalStorage, settings: StudySettings) -> optuna.Study
     with _without_chatter():
         study = optuna.create_study(
             storage=storage,
-            study_name=STUDY_NAME,
+            study_name=name,
             direction=wanted.value,
             pruner=pruner,
             load_if_exists=True,
@@ -63,17 +62,44 @@ def open_study(storage: JournalStorage, settings: StudySettings) -> optuna.Study
     return study
 
 
-def check_study(settings: StudySettings, journal: Path) -> None:
-    """Sees that the study in the journal, if there is one, can be continued with these settings.
+def load_study(place: Place) -> optuna.Study | None:
+    """The study in its place, to be looked at; None if there is none yet.
 
     Raises:
-        ConfigError: it was begun with settings whose values cannot be compared.
+        SweepConfigError, DatabaseError: see `sweeps.database.open_database`.
     """
-    if not journal.exists():
+    if isinstance(place, Path) and not place.exists():
+        return None
+    try:
+        return optuna.load_study(study_name=study_name(place), storage=open_storage(place))
+    except KeyError:
+        return None
+
+
+def check_study(settings: StudySettings, place: Place, *, is_new: bool = False) -> None:
+    """Sees that the study in its place, if there is one, can be continued with these settings.
+
+    Args:
+        settings: of the sweep.
+        place: of its study.
+        is_new: whether the sweep begins now, so that no study can be its own.
+
+    Raises:
+        ConfigError: it was begun with settings whose values cannot be compared, or is left in its
+            database of a sweep that is no more.
+        DatabaseError: its database cannot be reached.
+    """
+    study = load_study(place)
+    if study is None:
         return
-    storage = open_journal(journal)
-    if any(study.study_name == STUDY_NAME for study in storage.get_all_studies()):
-        _check_same(optuna.load_study(study_name=STUDY_NAME, storage=storage), settings)
+    if is_new:
+        assert not isinstance(place, Path)  # whose directory is new, too
+        right = (
+            f"holds a study {place.name} of a sweep that lay here before: must be deleted, as by "
+            "`optuna delete-study`, or the sweep get another name"
+        )
+        raise SweepConfigError("study", str(place.url), right)
+    _check_same(study, settings)
 
 
 def _check_same(study: optuna.Study, settings: StudySettings) -> None:

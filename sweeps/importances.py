@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import warnings
 from datetime import UTC, datetime
-from pathlib import Path
 
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
-from sweeps.continuation import STUDY_NAME
-from sweeps.journal import open_journal
+from sweeps.continuation import load_study
 from sweeps.store import Store, TableName
+from sweeps.study_place import Place
 
 __all__ = ["EVALUATOR", "LEAST_TRIALS", "importances", "write_importances"]
 
@@ -57,27 +56,21 @@ def importances(study: optuna.Study) -> dict[str, float]:
     return {name: value / total for name, value in ordered} if total > 0 else {}
 
 
-def write_importances(journal: Path, store: Store) -> None:
+def write_importances(place: Place, store: Store) -> None:
     """Puts them into the sweep's table `importances`, in place of those of its last run.
 
     A sweep is not to fail for a number about it, so whatever goes wrong is only logged.
 
     Args:
-        journal: Optuna's, of a sweep that nobody runs.
+        place: of the study of a sweep that nobody runs.
         store: of the sweep.
     """
     try:
-        study = _open(journal)
+        study = load_study(place)
         rows = _rows(study, store.directory.name) if study else []
         store.write(TableName.IMPORTANCES, rows, "importances")
     except Exception as error:
         _log.warning("the importances of hyperparameters were not written: %s", error)
-
-
-def _open(journal: Path) -> optuna.Study | None:
-    if not journal.exists():
-        return None
-    return optuna.load_study(study_name=STUDY_NAME, storage=open_journal(journal))
 
 
 def _rows(study: optuna.Study, sweep: str) -> list[dict[str, object]]:

@@ -30,8 +30,12 @@ class Ticket:
     Resuming a sweep breaks nothing, and what gets on does not break its workers."""
     step: int = 0
     """The rung that it reached last."""
+    got_on: bool = False
+    """Whether it came further than ever before since it was given away last."""
     claimed: bool = True
     """False once the worker turned out not to hold it."""
+    excused: bool = False
+    """Whether the break that it is in is not held against it."""
     condemned: bool = False
     """Whether the worker was told to end it. Kept, so that a worker that restarts from before
     the rung is told again."""
@@ -111,6 +115,7 @@ class Ledger:
         ticket.attempt += 1
         ticket.run, ticket.worker = self._run_id, worker
         ticket.claimed, ticket.condemned = True, False
+        ticket.excused, ticket.got_on = False, False
 
     def release(self, worker: str) -> list[Ticket]:
         """Makes what the worker holds nobody's, and free; no break is counted for it.
@@ -137,10 +142,18 @@ class Ledger:
     def begin(self, worker: str) -> int:
         """Counts another life of the worker.
 
+        To blame for its death are those of its trials that have not got on, while others have.
+        If none has, it may be any of them, or their number: unless there was only one, all are
+        excused, and the worker is to take fewer of them at a time.
+
         Returns:
             How many of its lives before it ended in a row, up to the last, without one of its
             trials getting further than ever before.
         """
+        own = [t for t in self._tickets.values() if self.held(worker, t.trial) and t.claimed]
+        cannot_tell = len(own) > 1 and not any(ticket.got_on for ticket in own)
+        for ticket in own:
+            ticket.excused = ticket.got_on or cannot_tell
         before = self._lives.get(worker, 0)
         self._lives[worker] = before + 1
         return before
@@ -162,7 +175,7 @@ class Ledger:
     def _breaks_if_given(self, ticket: Ticket) -> int:
         if ticket.run != self._run_id:
             return 0
-        return ticket.breaks + 1 if ticket.worker else ticket.breaks
+        return ticket.breaks if ticket.excused or not ticket.worker else ticket.breaks + 1
 
     def _is_free(self, ticket: Ticket) -> bool:
         if ticket.run != self._run_id or not ticket.worker or not ticket.claimed:

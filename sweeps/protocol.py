@@ -102,6 +102,8 @@ class StudyStatus:
     stopping: bool
     failure: str | None = None
     """Why no worker can go on, in one line."""
+    notices: tuple[str, ...] = ()
+    """What the workers of this run had to say to who watches it, in lines; the oldest of them."""
 
     @property
     def finished(self) -> int:

@@ -8,24 +8,27 @@ continued: an owner that dies at any write is replaced by a new one on the same 
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from sweeps.continuation import STUDY_NAME, open_study
-from sweeps.journal import open_journal
+from sweeps.continuation import open_study
 from sweeps.ledger import Ledger, Ticket
+from sweeps.mirror import Mirror
 from sweeps.objective import constraint
+from sweeps.outage import OUTAGE_S, Lifeline
 from sweeps.protocol import Assignment, Final, Outcome, Reply, RungReport, StudyStatus
 from sweeps.sampler import make_sampler
 from sweeps.settings import Pruner, StudySettings
+from sweeps.store import StorageError
+from sweeps.study_place import Place, open_storage, study_name
 
 __all__ = ["LEASE_S", "StudyOwner"]
 
@@ -33,11 +36,15 @@ LEASE_S = 120.0
 """Seconds of silence after which a worker is taken for dead. Long enough for the first interval
 of a cohort, which compiles; workers that need longer send heartbeats."""
 
+_MOST_NOTICES = 100  # all travel with every status
+
 # User attributes of a trial.
 _HYPERPARAMETERS, _SEEDS, _OWNER, _OUTCOME = "hyperparameters", "seeds", "owner", "outcome"
 _BASELINE = "baseline"
 # And one of the study.
 _LIVES = "lives"
+
+_Result = TypeVar("_Result")
 
 # For trials that somebody else told, with Optuna's own tools.
 _BY_STATE = {
@@ -48,43 +55,55 @@ _BY_STATE = {
 
 
 class StudyOwner:
-    """Continues the study in the journal, or begins it.
+    """Continues the study in its place, or begins it.
 
     Args:
         settings: of the sweep. A number of trials beyond those of a finished study extends it.
         suggest: draws the hyperparameters of a trial; `sweeps.space.Space.suggest`.
-        journal: Optuna's journal file.
+        place: of the study, whose only writer this is.
         run_id: differs between a sweep's begin and each resumption. Trials that another run left
             running are begun again; an owner that restarts within a run keeps its `run_id`.
         lease_s: seconds of silence after which a worker's trials are given to others.
         clock: seconds, never going back.
+        outage_s: seconds for which a storage that fails is tried again.
 
     Raises:
         ConfigError: the study was begun with settings whose values cannot be compared.
+        StorageError: from calls, too: the storage failed for too long.
     """
 
     def __init__(
         self,
         settings: StudySettings,
         suggest: Callable[[Trial], dict[str, float | int | str]],
-        journal: Path,
+        place: Place,
         run_id: str,
         *,
         lease_s: float = LEASE_S,
         clock: Callable[[], float] = time.monotonic,
+        outage_s: float = OUTAGE_S,
     ) -> None:
         self._settings = settings
         self._suggest = suggest
         self._run_id = run_id
-        self._storage = open_journal(journal)
-        self._study = open_study(self._storage, settings)
-        self._study_id = self._storage.get_study_id_from_name(STUDY_NAME)
-        self._ledger = Ledger(run_id, lease_s, clock)
-        self._ended: Counter[Outcome] = Counter()
-        self._best: tuple[int, float] | None = None
+        self._place = place
+        self._new_ledger = functools.partial(Ledger, run_id, lease_s, clock)
         self._stopping = False
         self._failure: str | None = None
+        self._notices: list[str] = []
+        self._lifeline = Lifeline(self._open, outage_s)
+        self._lifeline.through(lambda: None)
+
+    def _open(self) -> None:
+        """Opens the study, and recalls all that is known of its trials."""
+        self._storage = open_storage(self._place, own=True)
+        self._study = open_study(self._storage, self._settings, study_name(self._place))
+        self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        self._ledger = self._new_ledger()
+        self._ended: Counter[Outcome] = Counter()
+        self._best: tuple[int, float] | None = None
         trials = self._study.get_trials(deepcopy=False)
+        settings = self._settings
         self._study.sampler = make_sampler(settings.sampler, settings.seed, len(trials))
         self._recall(trials)
         self._enqueue_baselines(trials)
@@ -112,6 +131,19 @@ class StudyOwner:
             want: number of trials that there is room for.
             member_steps: G updates of this worker over all members since the run began.
         """
+        return self._surviving(
+            lambda: self._exchange(worker, held, reports, finals, want, member_steps)
+        )
+
+    def _exchange(
+        self,
+        worker: str,
+        held: Collection[int],
+        reports: Collection[RungReport],
+        finals: Collection[Final],
+        want: int,
+        member_steps: int,
+    ) -> Reply:
         self._ledger.heard(worker, member_steps)
         # All are in before the first is judged: see `sweeps.pruner`.
         latest = {report.trial: report for report in sorted(reports, key=lambda r: r.step)}
@@ -145,10 +177,14 @@ class StudyOwner:
             trials getting further than ever before; 0 for a fresh one. Repeating the call counts
             a life that never was, which costs the worker no more than room.
         """
-        self._ledger.heard(worker)
-        deaths = self._ledger.begin(worker)
-        self._write_lives()
-        return deaths
+
+        def begin() -> int:
+            self._ledger.heard(worker)
+            deaths = self._ledger.begin(worker)
+            self._write_lives()
+            return deaths
+
+        return self._surviving(begin)
 
     def release(self, worker: str) -> None:
         """Takes a worker's trials back unharmed: nobody broke, and nobody is to blame.
@@ -157,9 +193,18 @@ class StudyOwner:
         A worker that has no smaller cohort left to try must fail instead, or the trial that fits
         nowhere would come back for ever.
         """
-        self._ledger.heard(worker)
-        for ticket in self._ledger.release(worker):
-            self._write_owner(ticket)
+
+        def release() -> None:
+            self._ledger.heard(worker)
+            for ticket in self._ledger.release(worker):
+                self._write_owner(ticket)
+
+        self._surviving(release)
+
+    def close(self) -> None:
+        """Lets go of the study, for another owner in the same process."""
+        if isinstance(self._storage, Mirror):
+            self._storage.close()
 
     def request_stop(self) -> None:
         """From now on gives nothing out, and tells every worker to stop."""
@@ -169,6 +214,11 @@ class StudyOwner:
         """Stops every worker for what none of them can mend; no trial is to blame for it."""
         self._failure = self._failure or reason
         self._stopping = True
+
+    def notify(self, line: str) -> None:
+        """Takes in what a worker has to say to who watches the sweep."""
+        if len(self._notices) < _MOST_NOTICES:
+            self._notices.append(line)
 
     def status(self) -> StudyStatus:
         """Where the sweep stands, from counters."""
@@ -187,7 +237,16 @@ class StudyOwner:
             workers=self._ledger.workers,
             stopping=self._stopping,
             failure=self._failure,
+            notices=tuple(self._notices),
         )
+
+    def _surviving(self, call: Callable[[], _Result]) -> _Result:
+        """Does what may be repeated, also when the storage fails and comes back meanwhile."""
+        try:
+            return self._lifeline.through(call)
+        except StorageError as error:
+            self.give_up(str(error))
+            raise
 
     # --- what workers reached
 
@@ -210,6 +269,7 @@ class StudyOwner:
 
     def _got_on(self, worker: str, ticket: Ticket) -> None:
         """What comes further than ever before does not break its workers."""
+        ticket.got_on = True
         if ticket.breaks:
             ticket.breaks = 0
             self._write_owner(ticket)

@@ -1,8 +1,10 @@
 """A small sweep as a worker leaves it, to look at with the commands."""
 
 import functools
+import importlib.util
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import torch
@@ -51,6 +53,17 @@ def swept(directory, *changes):
             worker._cohort.G.parameters[worker._cohort.slot(victims[0]), 0] = torch.nan
     torch.set_num_threads(before)
     return directory
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL server that runs; skips where there is none."""
+    path = Path(__file__).with_name("postgresql.py")
+    spec = importlib.util.spec_from_file_location("gansweep_tests_postgresql", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with module.postgresql_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
-from sweeps.continuation import STUDY_NAME
 from sweeps.importances import EVALUATOR, LEAST_TRIALS, importances, write_importances
 from sweeps.journal import open_journal
 from sweeps.store import Store
+from sweeps.study_place import STUDY_NAME
 
 
 def objective(trial):

@@ -1,0 +1,75 @@
+import optuna
+import pytest
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+
+from sweeps.mirror import Mirror
+
+
+class Failing(InMemoryStorage):
+    fails = False
+
+    def set_trial_intermediate_value(self, *arguments):
+        if self.fails:
+            raise OSError("no")
+        super().set_trial_intermediate_value(*arguments)
+
+
+@pytest.fixture
+def behind():
+    """Another study is there already, so ids and numbers differ."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = Failing()
+    other = optuna.create_study(storage=storage, study_name="other")
+    other.tell(other.ask(), 1.0)
+    return storage
+
+
+def study_in(storage):
+    return optuna.create_study(storage=storage, study_name="s", load_if_exists=True)
+
+
+def swept(behind):
+    study = study_in(Mirror(behind, "s"))
+    study.set_user_attr("objective", "x")
+    study.enqueue_trial({"x": 0.5}, user_attrs={"baseline": 1})
+    for number in range(4):
+        trial = study.ask()
+        trial.suggest_float("x", 0, 1)
+        trial.set_user_attr("owner", {"worker": "w"})
+        trial.report(1.0 + number, 10)
+        if number == 1:
+            trial.set_constraint("diverged_share", 1.0)
+        if number < 3:
+            state = TrialState.PRUNED if number == 1 else TrialState.COMPLETE
+            study.tell(trial, None if number == 1 else float(number), state)
+    return study
+
+
+def known(study):
+    return [
+        (t.number, t.state, t.params, t.values, t.intermediate_values, t.user_attrs, t.system_attrs)
+        for t in study.get_trials()
+    ]
+
+
+def test_what_is_written_is_behind_and_another_mirror_shows_the_same(behind):
+    study = swept(behind)
+    assert known(study)[0][2] == {"x": 0.5}
+    assert known(optuna.load_study(storage=behind, study_name="s")) == known(study)
+    again = study_in(Mirror(behind, "s"))
+    assert known(again) == known(study)
+    assert again.user_attrs == {"objective": "x"}
+    again.tell(3, 7.0)
+    assert optuna.load_study(storage=behind, study_name="s").trials[3].value == 7.0
+    assert len(optuna.load_study(storage=behind, study_name="other").trials) == 1
+
+
+def test_what_fails_behind_is_not_shown(behind):
+    mirror = Mirror(behind, "s")
+    study = study_in(mirror)
+    trial = study.ask()
+    behind.fails = True
+    with pytest.raises(OSError, match="no"):
+        trial.report(1.0, 10)
+    assert study.trials[0].intermediate_values == {}
