@@ -1,10 +1,12 @@
 """Where a sweep's results and its study are."""
 
 import contextlib
+import importlib.util
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import optuna
@@ -52,10 +54,61 @@ class Backend:
         return times_ended(self.journal(name))
 
 
+class OnS3(Backend):
+    def journal(self, name: str) -> Path:
+        (journal,) = Path(self.variables["XDG_STATE_HOME"]).glob(f"gansweep/{name}-*/study.journal")
+        return journal
+
+
+class OnPostgresql(Backend):
+    def optuna(self, name: str) -> optuna.storages.BaseStorage:
+        url = str(self.study).replace("postgresql://", "postgresql+psycopg://", 1)
+        return optuna.storages.RDBStorage(url)
+
+    def ends(self, name: str) -> Counter[int]:
+        return Counter()  # the database has where a trial stands, not how it came there
+
+
 @contextlib.contextmanager
-def local_directory(tmp_path: Path) -> Iterator[Backend]:
+def directory(tmp_path: Path) -> Iterator[Backend]:
     yield Backend(storage=str(tmp_path / "runs"), root=str(tmp_path / "runs"))
 
 
-BACKENDS = {"directory": local_directory}
+@contextlib.contextmanager
+def failing_s3(tmp_path: Path) -> Iterator[Backend]:
+    """A half of the requests that fail were done all the same."""
+    with _beside("flaky_s3").FlakyS3(share=0.05, seed=5) as s3:
+        s3.filesystem().create_dir("results")
+        yield OnS3(
+            storage=s3.uri("results/runs"),
+            variables={**s3.environment, "XDG_STATE_HOME": str(tmp_path)},
+            filesystem=s3.filesystem(),
+            root="results/runs",
+        )
+
+
+@contextlib.contextmanager
+def postgresql(tmp_path: Path) -> Iterator[Backend]:
+    module = _beside("postgresql")
+    with module.postgresql_server() as server:
+        yield OnPostgresql(
+            storage=str(tmp_path / "runs"),
+            study=server.url_without_password,
+            variables={"PGPASSWORD": module.PASSWORD},
+            root=str(tmp_path / "runs"),
+        )
+
+
+BACKENDS = {"directory": directory, "s3": failing_s3, "postgresql": postgresql}
 """Each takes a directory of its own."""
+
+
+def _beside(name: str) -> ModuleType:
+    """A module of the tests of sweeps; tests are no package that one could import from."""
+    path = Path(__file__).parents[1] / "sweeps" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"chaos_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

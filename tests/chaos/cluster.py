@@ -28,6 +28,7 @@ class Cluster:
         self.address = f"127.0.0.1:{port}"
         self._nodes = [0, 1]  # their numbers, of those that live
         self._begun = 2
+        self._asked = 0  # nodes that begin
 
     def workers(self) -> list[int]:
         return titled(self._descendants(), "ray::", "CohortTrainable")
@@ -36,7 +37,12 @@ class Cluster:
         return titled(self._descendants(), "ray::", "StudyOwner")
 
     def nodes(self) -> list[int]:
-        """Their numbers, not the head's."""
+        """Their numbers, not the head's; those that begin are waited for."""
+        for _ in range(self._asked):
+            self._hear("add")
+            self._nodes.append(self._begun)
+            self._begun += 1
+        self._asked = 0
         return list(self._nodes)
 
     def kill_node(self, node: int) -> int:
@@ -50,9 +56,9 @@ class Cluster:
         return len(ended)
 
     def add_node(self) -> None:
-        self._tell("add")
-        self._nodes.append(self._begun)
-        self._begun += 1
+        """Lets one begin, which takes a while."""
+        self._say("add")
+        self._asked += 1
 
     def begin(self, *arguments: str, cwd: Path, log: Path) -> subprocess.Popen[bytes]:
         """Begins a command of gansweep."""
@@ -71,10 +77,17 @@ class Cluster:
         return descendants(self._process.pid)
 
     def _tell(self, line: str) -> str:
+        self.nodes()
+        self._say(line)
+        return self._hear(line)
+
+    def _say(self, line: str) -> None:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
+
+    def _hear(self, line: str) -> str:
+        assert self._process.stdout is not None
         answer = self._process.stdout.readline()
         assert answer, f"the cluster ended at {line!r}"
         return answer.strip()

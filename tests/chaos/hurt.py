@@ -107,10 +107,11 @@ class Hurt:
 
         wait_for(is_time, f"{event}: {self.log}")
         late, self._missing = self._missing, 0
+        share = round(self.share(), 3)
         killed = getattr(self, f"_kill_{event.victim.value}")(event)
         self.done.append(
             {"victim": event.victim.value, "drawn": round(event.share, 3)}
-            | {"share": round(self.share(), 3), "processes": killed}
+            | {"share": share, "processes": killed}
         )
         for _ in range(late):
             self.cluster.add_node()
@@ -167,6 +168,6 @@ def run_hurt(
     finally:
         hurt.driver.kill()
         hurt.driver.wait()
-        while len(cluster.nodes()) < 2:
+        for _ in range(2 - len(cluster.nodes())):
             cluster.add_node()
     return hurt.done

@@ -70,7 +70,7 @@ def _together(sweep: SweepConfig, rows: pd.DataFrame, beside: pd.DataFrame) -> R
         for row in every
     ]
     context = _context(sweep, evaluator)
-    found: Rows = {(seed.trial, seed.seed): [] for seed in seen}
+    found: Rows = {(seed.trial, seed.seed): [] for seed in seen[: len(rows)]}
     left = list(zip(seen, members, strict=True))
     statistics: dict[int, dict[str, float]] = {index: {} for index in range(len(every))}
     order = {id(seed): index for index, seed in enumerate(seen)}
