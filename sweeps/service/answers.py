@@ -1,0 +1,221 @@
+"""What is computed from sweeps, kept until they change.
+
+The event loop never computes: one other process does, one thing at a time, and what it made is kept
+as bytes. While a sweep runs its pages may lag behind, so that at most a twentieth of the time goes
+into them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import multiprocessing
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+
+from fastapi import Request, Response
+
+from sweeps.service.reading import begin, compute, warm
+from sweeps.service.refusals import Refusal
+from sweeps.service.sweeps_index import SweepsIndex
+from sweeps.service.views import VIEWS
+from sweeps.versions import versions
+
+__all__ = ["Answer", "Answers", "matches"]
+
+_LARGEST_BYTES = 64 << 20
+_MOST_WAITING = 100
+_WITHIN_S = 60.0
+_SHARE = 0.05
+"""Of the time that may go into what somebody has an older answer to already."""
+_TASKS_OF_A_READER = 400
+
+_Key = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a view made of some version of its sweeps."""
+
+    content: bytes
+    is_packed: bool
+    """Whether `content` is compressed by gzip."""
+    media_type: str
+    etag: str
+    made_at: float
+    """Seconds of the epoch."""
+    cost_s: float
+    is_stale: bool = False
+    """Whether the sweeps have changed since."""
+
+    @property
+    def plain(self) -> bytes:
+        """The content as the view made it."""
+        return gzip.decompress(self.content) if self.is_packed else self.content
+
+
+class Answers:
+    """What views make of sweeps.
+
+    Args:
+        index: of the sweeps.
+        largest_bytes: of all that is kept.
+    """
+
+    def __init__(self, index: SweepsIndex, *, largest_bytes: int = _LARGEST_BYTES) -> None:
+        self._index, self._largest_bytes = index, largest_bytes
+        self._kept: OrderedDict[_Key, Answer] = OrderedDict()
+        self._kept_bytes = 0
+        self._under_way: dict[_Key, asyncio.Task[Answer]] = {}
+        self._reader: ProcessPoolExecutor | None = None
+        self._build = versions()["gansweep"]
+
+    async def get(
+        self,
+        view: str,
+        names: Sequence[str],
+        params: Mapping[str, str] | None = None,
+        *,
+        may_be_stale: bool = True,
+    ) -> Answer:
+        """What a view makes of sweeps as they are now.
+
+        Args:
+            view: a key of `VIEWS`.
+            names: of the sweeps.
+            params: the view's own.
+            may_be_stale: whether what was made of an earlier version is good enough until the
+                new one is made.
+
+        Raises:
+            Refusal: there is no such sweep, it cannot be made of it, or too much is asked.
+        """
+        key, sweeps, etag = await self._asked(view, names, params)
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+            if found.etag == etag:
+                return found
+            if may_be_stale:
+                if time.time() - found.made_at > found.cost_s / _SHARE:
+                    self._begin(key, sweeps, etag).add_done_callback(_looked_at)
+                return replace(found, is_stale=True)
+        try:
+            task = self._begin(key, sweeps, etag)
+            return await asyncio.wait_for(asyncio.shield(task), _WITHIN_S)
+        except TimeoutError:
+            raise Refusal(503, "this takes long: ask again in a minute") from None
+
+    async def respond(
+        self,
+        request: Request,
+        view: str,
+        names: Sequence[str],
+        params: Mapping[str, str] | None = None,
+        *,
+        may_be_stale: bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The same as an answer over HTTP: 304 without computing, to who has the last one.
+
+        Raises:
+            Refusal: as in `get`.
+        """
+        _, _, etag = await self._asked(view, names, params)
+        more = {"Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding"}
+        if matches(request, etag):
+            return Response(status_code=304, headers={**more, "ETag": etag})
+        answer = await self.get(view, names, params, may_be_stale=may_be_stale)
+        more |= {"ETag": answer.etag, **(headers or {})}
+        content = answer.content
+        if answer.is_packed:
+            if "gzip" in request.headers.get("accept-encoding", ""):
+                more["Content-Encoding"] = "gzip"
+            else:
+                content = await asyncio.to_thread(gzip.decompress, content)
+        return Response(content, media_type=answer.media_type, headers=more)
+
+    def warm(self) -> None:
+        """Begins the reader, so that the first answer does not wait for its imports."""
+        self._pool().submit(warm)
+
+    def close(self) -> None:
+        """Ends the reader."""
+        if self._reader is not None:
+            self._reader.shutdown(wait=False, cancel_futures=True)
+
+    async def _asked(
+        self, view: str, names: Sequence[str], params: Mapping[str, str] | None
+    ) -> tuple[_Key, list[tuple[str, str]], str]:
+        """The key, directories and versions of the sweeps, and the tag of what is made of them."""
+        states = [await self._index.get(name) for name in names]
+        key = (view, tuple(names), tuple(sorted((params or {}).items())))
+        sweeps = [(str(self._index.directory(s.name)), s.version) for s in states]
+        digest = hashlib.sha256(repr((self._build, key, sweeps)).encode()).hexdigest()
+        return key, sweeps, f'"{digest[:24]}"'
+
+    def _begin(self, key: _Key, sweeps: list[tuple[str, str]], etag: str) -> asyncio.Task[Answer]:
+        """Computes, unless the same is being computed: then that is waited for."""
+        task = self._under_way.get(key)
+        if task is None:
+            if len(self._under_way) >= _MOST_WAITING:
+                raise Refusal(503, "too much is being asked: try again in a minute")
+            task = asyncio.create_task(self._compute(key, sweeps, etag))
+            self._under_way[key] = task
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        return task
+
+    async def _compute(self, key: _Key, sweeps: list[tuple[str, str]], etag: str) -> Answer:
+        view, _, params = key
+        begun = time.time()
+        loop = asyncio.get_running_loop()
+        pool = self._pool()
+        try:
+            made = await loop.run_in_executor(pool, compute, VIEWS[view], sweeps, dict(params))
+        except BrokenProcessPool:
+            if self._reader is pool:
+                self._reader = None  # the next one begins another
+            raise Refusal(503, "the process that reads sweeps has died: try again") from None
+        answer = Answer(*made, etag, time.time(), time.time() - begun)
+        self._keep(key, answer)
+        return answer
+
+    def _keep(self, key: _Key, answer: Answer) -> None:
+        before = self._kept.pop(key, None)
+        self._kept_bytes -= len(before.content) if before else 0
+        if len(answer.content) > self._largest_bytes // 4:
+            return
+        self._kept[key] = answer
+        self._kept_bytes += len(answer.content)
+        while self._kept_bytes > self._largest_bytes:
+            _, oldest = self._kept.popitem(last=False)
+            self._kept_bytes -= len(oldest.content)
+
+    def _pool(self) -> ProcessPoolExecutor:
+        if self._reader is None:
+            self._reader = ProcessPoolExecutor(
+                1,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=begin,
+                initargs=(os.getpid(),),
+                max_tasks_per_child=_TASKS_OF_A_READER,
+            )
+        return self._reader
+
+
+def matches(request: Request, etag: str) -> bool:
+    """Whether who asks has that already."""
+    known = request.headers.get("if-none-match", "")
+    return etag in (tag.strip().removeprefix("W/") for tag in known.split(","))
+
+
+def _looked_at(task: asyncio.Task[Answer]) -> None:
+    """Nobody waits for it: what went wrong is met again by who asks next."""
+    if not task.cancelled():
+        task.exception()

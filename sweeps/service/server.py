@@ -1,0 +1,34 @@
+"""How the service is run by uvicorn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import uvicorn
+
+__all__ = ["configured"]
+
+_LETS_GO_S = 3
+
+
+def configured(app: Any, host: str, port: int) -> uvicorn.Config:
+    """Quiet: an address may hold a token, so no request is logged; faults are.
+
+    Args:
+        app: from `sweeps.service.app.make_app`.
+        host: to listen on.
+        port: 0 for any that is free.
+    """
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_graceful_shutdown=_LETS_GO_S,
+        limit_concurrency=1000,
+    )
