@@ -10,7 +10,10 @@ from ray.tune.schedulers import FIFOScheduler
 
 from sweeps.protocol import StudyStatus
 
-__all__ = ["ROOM", "Demand"]
+__all__ = ["MEMBER_STEPS", "ROOM", "Demand"]
+
+MEMBER_STEPS = "member_steps"
+"""Key of a worker's results: G updates since its process began."""
 
 ROOM = "room"
 """Key of a worker's results: trials that it can hold at a time."""
@@ -38,6 +41,13 @@ class Demand(FIFOScheduler):
         """Takes in where the sweep stands; from another thread than Tune's."""
         self._status = status
         self._is_over |= status.done or status.stopping
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Called by Tune: lets only those failures of a worker count that come in a row."""
+        if result.get(MEMBER_STEPS):
+            trial.run_metadata.num_failures = 0
+        decision: str = super().on_trial_result(tune_controller, trial, result)
+        return decision
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Called by Tune at every turn of its loop."""

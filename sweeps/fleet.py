@@ -24,11 +24,7 @@ from sweeps.protocol import StudyStatus
 from sweeps.store import Store
 from sweeps.trainable import CohortTrainable
 
-__all__ = ["Fleet", "SweepError"]
-
-# Of a worker that broke: one more than a trial may break it, so that even a lone worker lives to
-# be told that the trial is given up.
-_RESTARTS = MOST_BREAKS + 1
+__all__ = ["Fleet", "SweepError", "restarts"]
 
 
 class SweepError(SweepFailure):
@@ -94,7 +90,8 @@ class Fleet:
 
     def failure(self) -> Exception:
         """Why all workers have ended though trials are left."""
-        return _failure(self._fit.errors)
+        notices = self.status().notices
+        return _failure(self._fit.errors, notices[-1] if notices else "")
 
 
 class _Fit(threading.Thread):
@@ -113,7 +110,20 @@ class _Fit(threading.Thread):
             self.errors = [error]
 
 
-def _failure(errors: Sequence[BaseException]) -> Exception:
+def restarts(trials: int) -> int:
+    """How often a worker that dies is begun again, in a row and without having trained.
+
+    Each time it takes half of the trials, until it is left alone with the one that kills it. Then
+    it lives to be told that this trial is given up, and one more; whom a third one kills is broken
+    itself.
+
+    Args:
+        trials: that it holds at a time at first.
+    """
+    return (trials - 1).bit_length() + 3 * MOST_BREAKS
+
+
+def _failure(errors: Sequence[BaseException], notice: str) -> Exception:
     """What to raise when the workers have ended and trials are left."""
     for error in errors:
         if isinstance(error, RayTaskError) and isinstance(error.cause, SweepFailure | ConfigError):
@@ -124,8 +134,9 @@ def _failure(errors: Sequence[BaseException]) -> Exception:
         _, is_ours, message = last.partition(f"{SweepFailure.__module__}.SweepFailure: ")
         if is_ours:
             return SweepFailure(message)
-        return SweepError(f"a worker broke {_RESTARTS + 1} times, at last with {last}")
-    return SweepError("the workers ended before the sweep was done")
+        return SweepError(f"a worker broke again and again, at last with {last}")
+    why = f": {notice}" if notice else ""
+    return SweepError(f"the workers ended before the sweep was done{why}")
 
 
 def _last_line(error: BaseException) -> str:
@@ -153,7 +164,9 @@ def _tuner(
             name="tune",
             storage_path=str(log_dir),
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=_RESTARTS),
+            failure_config=tune.FailureConfig(
+                max_failures=restarts(max(1, plan.slots // config.train.seeds))
+            ),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 from pathlib import Path
@@ -19,12 +18,13 @@ from gan_core.metrics.evaluate import Evaluator
 from sweeps.assembly import assemble_cohort, assemble_dataset
 from sweeps.cluster_plan import gpu_share, slots_here
 from sweeps.config import SweepConfig
-from sweeps.demand import ROOM
+from sweeps.demand import MEMBER_STEPS, ROOM
 from sweeps.nodes import Expected, examine_as_worker
 from sweeps.objective import trial_value
 from sweeps.plan import Plan
+from sweeps.protocol import Reply
+from sweeps.shrinking import ShrinkingWorker
 from sweeps.store import StorageError, Store
-from sweeps.worker import Worker
 
 __all__ = ["CohortTrainable", "GanTrainable"]
 
@@ -70,14 +70,15 @@ class CohortTrainable(tune.Trainable):
             examine_as_worker(sweep, expected)
         torch.set_num_threads(plan.threads_per_worker)
         number = config["worker"]
-        name, slots = f"worker-{number}", slots_here(sweep, plan, number)
-        self._owner, self._room = owner, slots // sweep.train.seeds
-        self._worker = Worker(
+        name = f"worker-{number}"
+        self._owner = owner
+        self._worker = ShrinkingWorker(
             sweep,
             name=name,
-            slots=slots,
+            slots=slots_here(sweep, plan, number),
+            deaths=ray.get(owner.begin_worker.remote(name)),
             device="cuda" if gpu_share(plan, number) else "cpu",
-            exchange=functools.partial(_exchange, owner, name),
+            link=_RemoteLink(owner, name),
             store=store,
         )
         self._idle_since: float | None = None
@@ -91,17 +92,16 @@ class CohortTrainable(tune.Trainable):
             advance = self._worker.advance()
             if self._control_due:
                 # After the first interval: what it is compared with takes a while to sum up.
-                self._worker.write_control()
-                self._control_due = False
+                self._control_due = not self._worker.write_control()
         except StorageError as error:
             # Raised, it would count against the trials that the worker holds.
             ray.get(self._owner.give_up.remote(str(error)))
-            return {"members": 0, ROOM: self._room, "done": True}
+            return {"members": 0, ROOM: self._worker.room, "done": True}
         return {
             "members": advance.members,
-            "member_steps": advance.member_steps,
+            MEMBER_STEPS: advance.member_steps,
             "ended_trials": advance.ended,
-            ROOM: self._room,
+            ROOM: self._worker.room,
             "done": advance.done or self._is_idle_for_good(advance.members),
         }
 
@@ -132,8 +132,21 @@ class CohortTrainable(tune.Trainable):
             owner.heartbeat.remote(name)
 
 
-def _exchange(owner: Any, name: str, **message: Any) -> Any:
-    return ray.get(owner.exchange.remote(name, **message))
+class _RemoteLink:
+    """The way from one worker to the actor that owns the study."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self._owner, self._name = owner, name
+
+    def exchange(self, **message: Any) -> Reply:
+        reply: Reply = ray.get(self._owner.exchange.remote(self._name, **message))
+        return reply
+
+    def release(self) -> None:
+        ray.get(self._owner.release.remote(self._name))
+
+    def notify(self, line: str) -> None:
+        self._owner.notify.remote(line)
 
 
 class GanTrainable(tune.Trainable):

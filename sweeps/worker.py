@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from gan_core.cohort import Cohort, Member
@@ -44,17 +45,19 @@ class Exchange(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Advance:
     """What one call of `Worker.advance` came to."""
 
-    members: int
+    members: int = 0
     """In training now."""
-    member_steps: int
+    member_steps: int = 0
     """G updates over all members since the worker began."""
-    ended: int
+    ended: int = 0
     """Trials that ended since the worker began."""
-    done: bool
+    given_up: int = 0
+    """Of those, the ones that had broken their workers again and again."""
+    done: bool = False
     """Nothing is left for any worker, or the user asked to stop."""
 
 
@@ -71,6 +74,7 @@ class Worker:
         device: "cpu" or "cuda".
         exchange: the way to the owner of the study.
         store: where rows go.
+        reasons: why trials broke, by their numbers, as far as that is known.
     """
 
     def __init__(
@@ -82,8 +86,10 @@ class Worker:
         device: str,
         exchange: Exchange,
         store: Store,
+        reasons: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
         self._config, self._exchange, self._store = config, exchange, store
+        self._reasons = reasons
         self._dataset = assemble_dataset(config, device)
         self._evaluator = Evaluator(self._dataset, config.train.eval_images)
         self._cohort = self._new_cohort(slots, device)
@@ -101,9 +107,11 @@ class Worker:
         self._parts = 0
         self._keeper = Keeper(store, config.train.checkpoint_seconds)
         self._held: dict[int, HeldTrial] = {}
+        self._untold: list[RungReport] = []
         self._finals: list[Final] = []
         self._member_steps = 0
         self._ended = 0
+        self._given_up = 0
 
     def advance(self) -> Advance:
         """Trains one interval and meets the rung: measures, stores, exchanges, refills, keeps.
@@ -116,25 +124,35 @@ class Worker:
         records = run_interval(self._cohort, self._dataset, self._config.train.eval_every)
         self._member_steps += sum(int(r.statistics["interval_steps"]) for r in records)
         self._measure({record.member: record for record in records})
-        reports = self._reports()
+        self._untold = self._reports()
         trained = [held for held in self._held.values() if self._is_trained(held)]
         self._end(trained, Outcome.COMPLETE)
         seeds = [seed for held in self._held.values() for seed in held.seeds]
         self._release([(seed, member) for seed, member in seeds if seed.diverged], Outcome.DIVERGED)
         while True:
-            reply = self._talk(reports)
+            reply = self._talk(self._free_trials)
+            is_more = self._settle(reply)
             self._admit(reply.refills)
-            if not self._settle(reply):
+            if not is_more:
                 break
-            reports = []
         # Only now: what it came to is stored and told, and these are still this worker's.
         self._keeper.keep(self._cohort, self._held.values(), now=reply.stop)
         return Advance(
             members=len(self._cohort.members),
             member_steps=self._member_steps,
             ended=self._ended,
+            given_up=self._given_up,
             done=reply.done or reply.stop,
         )
+
+    def tell(self) -> None:
+        """Tells what is stored and not told, after an error that ends this worker."""
+        if self._finals:
+            self._talk(0)
+
+    def keep(self) -> None:
+        """Keeps all trials in training, between two intervals."""
+        self._keeper.keep(self._cohort, self._held.values(), now=True)
 
     def write_control(self) -> None:
         """Stores what held-out real images and an untrained generator score."""
@@ -237,11 +255,12 @@ class Worker:
                 self._fresh(assignment, seed),
                 Outcome.FAILED,
                 objective=self._config.search.objective,
-                error=f"its worker died {assignment.breaks} times while it trained",
+                error=_why(assignment, self._reasons.get(assignment.trial)),
             )
             for seed in assignment.seeds
         ]
         self._store.write("trials", rows, self._part())
+        self._given_up += 1
         self._forget(assignment.trial, Outcome.FAILED, 0)
 
     def _forget(self, trial: int, outcome: Outcome, diverged: int) -> None:
@@ -283,15 +302,20 @@ class Worker:
 
     # --- the owner of the study
 
-    def _talk(self, reports: Sequence[RungReport]) -> Reply:
+    @property
+    def _free_trials(self) -> int:
         free = self._cohort.slots - len(self._cohort.members)
+        return free // self._config.train.seeds
+
+    def _talk(self, want: int) -> Reply:
         reply = self._exchange(
             held=tuple(self._held),
-            reports=reports,
+            reports=self._untold,
             finals=tuple(self._finals),
-            want=free // self._config.train.seeds,
+            want=want,
             member_steps=self._member_steps,
         )
+        self._untold = []
         # Not before: of a worker that dies on the way to the owner another takes the trials up.
         self._keeper.drop([final.trial for final in self._finals])
         self._finals.clear()
@@ -347,3 +371,10 @@ class Worker:
     def _part(self) -> str:
         self._parts += 1
         return f"{self._prefix}-{self._parts:06d}"
+
+
+def _why(assignment: Assignment, reason: str | None) -> str:
+    """Why a trial is given up."""
+    if reason is not None:
+        return f"no memory for it alone, {assignment.breaks} times in a row: {reason}"
+    return f"its worker died {assignment.breaks} times while it trained"

@@ -1,10 +1,11 @@
 """Tune's scheduler as Tune calls it, on a list of workers."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
-from sweeps.demand import ROOM, Demand
+from sweeps.demand import MEMBER_STEPS, ROOM, Demand
 
 
 @dataclass
@@ -73,6 +74,13 @@ def test_a_worker_that_broke_is_not_withdrawn_before_the_end():
     broken = Controller(Worker("RUNNING"), Worker("PENDING", num_failures=1))
     assert after(broken, Standing(39)) == 1
     assert after(broken, Standing(40)) == 0
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(0, 2), (20, 0)])
+def test_of_failures_only_those_count_after_which_nothing_was_trained(steps, expected):
+    worker = SimpleNamespace(run_metadata=SimpleNamespace(num_failures=2))
+    Demand(4).on_trial_result(Controller(), worker, {MEMBER_STEPS: steps})
+    assert worker.run_metadata.num_failures == expected
 
 
 def test_nobody_waits_on_after_a_stop():

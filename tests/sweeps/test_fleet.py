@@ -1,6 +1,10 @@
-from sweeps import fleet, ledger
+import pytest
+
+from sweeps.fleet import restarts
+from sweeps.ledger import MOST_BREAKS
 
 
-def test_a_lone_worker_outlives_a_trial_that_breaks_it_as_often_as_it_may():
-    # The trial is given up when a worker asks after that many breaks.
-    assert fleet._RESTARTS > ledger.MOST_BREAKS
+@pytest.mark.parametrize(("trials", "halvings"), [(1, 0), (2, 1), (8, 3), (9, 4)])
+def test_a_worker_outlives_two_trials_in_a_row_that_break_it_as_often_as_they_may(trials, halvings):
+    # A trial is given up when a worker asks after that many breaks.
+    assert restarts(trials) >= halvings + 2 * MOST_BREAKS + 1

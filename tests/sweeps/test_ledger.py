@@ -98,3 +98,49 @@ def test_the_lives_of_a_worker_count_until_a_trial_of_it_gets_further():
     after = ledger_with()
     after.recall_lives(ledger.lives)
     assert after.begin("a") == 2
+
+
+def given(*trials, got_on=()):
+    """What the worker "a" trains when it dies."""
+    ledger = ledger_with()
+    for trial in trials:
+        ledger.add(Ticket(trial=trial, hyperparameters={}, seeds=(trial,), run="run", worker="a"))
+    for ticket in ledger.free("a") or [ledger.held("a", trial) for trial in trials]:
+        ticket.got_on = ticket.trial in got_on
+    return ledger
+
+
+def breaks_after_a_death(ledger, *trials):
+    """The worker begins again, holds nothing, and is given all of them once more."""
+    ledger.begin("a")
+    ledger.claim("a", ())
+    for ticket in ledger.free("a"):
+        ledger.give(ticket, "a")
+    return [ledger.held("a", trial).breaks for trial in trials]
+
+
+def test_a_worker_that_dies_with_one_trial_blames_it():
+    ledger = given(0)
+    assert [breaks_after_a_death(ledger, 0) for _ in range(3)] == [[1], [2], [3]]
+
+
+def test_of_several_none_of_which_got_on_none_is_to_blame():
+    ledger = given(0, 1)
+    assert [breaks_after_a_death(ledger, 0, 1) for _ in range(3)] == [[0, 0]] * 3
+
+
+def test_those_are_to_blame_that_did_not_get_on_while_others_did():
+    assert breaks_after_a_death(given(0, 1, 2, got_on=(1,)), 0, 1, 2) == [1, 0, 1]
+    assert breaks_after_a_death(given(0, 1, got_on=(0, 1)), 0, 1) == [0, 0]
+
+
+def test_what_waits_is_not_blamed_for_what_is_trained():
+    ledger = given(0, 1)
+    ledger.begin("a")
+    ledger.claim("a", ())
+    ledger.give(ledger.held("a", 0), "a")  # the other waits for room
+    ledger.begin("a")
+    ledger.claim("a", ())
+    for ticket in ledger.free("a"):
+        ledger.give(ticket, "a")
+    assert [ledger.held("a", trial).breaks for trial in (0, 1)] == [1, 0]
