@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from analysis.rules import Verdict
 
-__all__ = ["INK", "VERDICTS", "VERDICT_NAMES", "VERDICT_ORDER", "Shade", "to_dark"]
+__all__ = ["INK", "VERDICTS", "VERDICT_NAMES", "VERDICT_ORDER", "Shade", "stylesheet", "to_dark"]
 
 
 @dataclass(frozen=True)
@@ -60,3 +60,17 @@ INK = {
 def to_dark() -> dict[str, str]:
     """The dark version of every light colour: what makes a light chart a dark one."""
     return {shade.light: shade.dark for shade in (*VERDICTS.values(), *INK.values())}
+
+
+def stylesheet() -> str:
+    """The palette as CSS variables: as the system wants it, or as the page was switched to."""
+    names = dict(INK)
+    names |= {f"v-{verdict.value}": shade for verdict, shade in VERDICTS.items()}
+    light = "".join(f"--{name}:{shade.light};" for name, shade in names.items())
+    dark = "".join(f"--{name}:{shade.dark};" for name, shade in names.items())
+    return (
+        f":root{{{light}}}"
+        f"@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+        f":root[data-theme=light]{{{light}color-scheme:light}}"
+        f":root[data-theme=dark]{{{dark}color-scheme:dark}}"
+    )

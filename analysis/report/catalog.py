@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -49,10 +49,24 @@ class Figure:
     """half, whole, or wide: whole, and scrolled sideways where the page is narrow."""
 
 
-def catalog(tables: Tables) -> list[Figure]:
-    """The figures for which the sweep has data, in the order of the page."""
-    parts = (_leaderboard, _training, _modes, _variants, _budget, _importance, _regions)
-    return [figure for part in parts for figure in _paired(part(tables))]
+def catalog(tables: Tables, sections: Collection[str] | None = None) -> list[Figure]:
+    """The figures for which the sweep has data, in the order of the page.
+
+    Args:
+        tables: from `analysis.report.tables.gather`.
+        sections: those that are wanted; all if None.
+    """
+    parts = {
+        "leaderboard": _leaderboard,
+        "training": _training,
+        "modes": _modes,
+        "variants": _variants,
+        "budget": _budget,
+        "importance": _importance,
+        "regions": _regions,
+    }
+    wanted = [part for name, part in parts.items() if sections is None or name in sections]
+    return [figure for part in wanted for figure in _paired(part(tables))]
 
 
 def _paired(figures: Iterator[Figure]) -> list[Figure]:

@@ -116,7 +116,7 @@ async function draw(element, make) {
   element.classList.remove("waiting");
   result.view.addEventListener("click", (_, item) => {
     const trial = item?.datum?.trial;
-    if (trial !== undefined && trial !== null && !$("trial").open) openTrial(Number(trial));
+    if (trial !== undefined && trial !== null && !$("trial")?.open) openTrial(Number(trial));
   });
 }
 
@@ -209,7 +209,7 @@ let themeBefore;
 addEventListener("beforeprint", () => {
   themeBefore = document.documentElement.dataset.theme;
   document.documentElement.dataset.theme = "light";
-  const scope = $("trial").open ? $("trial") : document.querySelector("main");
+  const scope = $("trial")?.open ? $("trial") : document.querySelector("main");
   for (const element of scope.querySelectorAll("[data-chart]")) {
     inView.unobserve(element);
     drawChart(element).catch(failed(element));

@@ -14,7 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.plots.modes import plot_class_coverage
-from analysis.plots.palette import INK, VERDICT_NAMES, VERDICT_ORDER, VERDICTS, to_dark
+from analysis.plots.palette import INK, VERDICT_NAMES, VERDICT_ORDER, stylesheet, to_dark
 from analysis.plots.quantities import quantity
 from analysis.plots.save import javascript
 from analysis.plots.scales import TICK_STEPS, short_number
@@ -139,7 +139,7 @@ def render(
         made_at=made_at.strftime("%Y-%m-%d %H:%M:%S %Z").strip(),
         refresh_s=refresh_s,
         policy=_policy((theme, script, vega)),
-        style=Markup(_colours() + _file("style.css")),
+        style=Markup(stylesheet() + _file("style.css")),
         theme_script=Markup(theme),
         script=Markup(script),
         vega=Markup(vega),
@@ -176,20 +176,6 @@ def _shown(
         "value": f"{quantity(tables.objective).name} {short_number(exemplar.value)}",
         "key": key if key in specs else None,
     }
-
-
-def _colours() -> str:
-    """The palette as CSS variables: as the system wants it, or as the page was switched to."""
-    names = dict(INK)
-    names |= {f"v-{verdict.value}": shade for verdict, shade in VERDICTS.items()}
-    light = "".join(f"--{name}:{shade.light};" for name, shade in names.items())
-    dark = "".join(f"--{name}:{shade.dark};" for name, shade in names.items())
-    return (
-        f":root{{{light}}}"
-        f"@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
-        f":root[data-theme=light]{{{light}color-scheme:light}}"
-        f":root[data-theme=dark]{{{dark}color-scheme:dark}}"
-    )
 
 
 def _policy(scripts: Iterable[str]) -> str:

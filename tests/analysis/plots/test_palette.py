@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from analysis.plots.palette import INK, VERDICT_NAMES, VERDICT_ORDER, VERDICTS, to_dark
+from analysis.plots.palette import INK, VERDICT_NAMES, VERDICT_ORDER, VERDICTS, stylesheet, to_dark
 from analysis.rules import Verdict
 
 # Machado et al. 2009, doi:10.1109/TVCG.2009.113, at full severity, on linear RGB.
@@ -58,3 +58,9 @@ def test_every_verdict_has_a_colour_and_a_name():
 def test_no_light_colour_has_two_dark_ones():
     light = [shade.light for shade in (*VERDICTS.values(), *INK.values())]
     assert len(set(light)) == len(light) == len(to_dark())
+
+
+def test_the_stylesheet_has_every_colour_for_either_theme():
+    text = stylesheet()
+    for name, shade in {**INK, **{f"v-{v.value}": shade for v, shade in VERDICTS.items()}}.items():
+        assert text.count(f"--{name}:{shade.light};") == text.count(f"--{name}:{shade.dark};") == 2

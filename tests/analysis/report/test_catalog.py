@@ -35,3 +35,9 @@ def test_a_single_trial_has_figures_of_what_there_is(single):
     figures = catalog(single)
     assert {"frechet_distance", "modes", "verdicts"} <= {figure.key for figure in figures}
     assert not any(is_empty(figure.chart) for figure in figures)
+
+
+def test_sections_can_be_asked_for_alone(tables, figures):
+    wanted = {"budget", "importance"}
+    found = [figure.key for figure in catalog(tables, wanted)]
+    assert found == [figure.key for figure in figures if figure.section in wanted]
