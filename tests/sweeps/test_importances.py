@@ -105,7 +105,7 @@ def test_a_sweep_does_not_fail_for_its_importances(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         write_importances(tmp_path / "study.journal", Store(tmp_path))
     assert "importances of hyperparameters were not written: cannot write" in caplog.text
-    (tmp_path / "other.journal").write_text("no journal\n")
+    (tmp_path / "other.journal").write_text("no journal\nat all\n")
     write_importances(tmp_path / "other.journal", Store(tmp_path))
     assert len(caplog.records) == 2
 
