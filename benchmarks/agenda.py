@@ -127,7 +127,7 @@ def _searches(case: Case, request: Request, turn: int) -> Iterator[Item]:
             "overhead", "gansweep", f"{slots} slots",
             dataclasses.replace(
                 whole,
-                trials=4 * request.workers * slots,
+                trials=2 * request.workers * slots,
                 slots=slots,
                 in_flight=request.workers * slots,
             ),

@@ -45,7 +45,7 @@ def describe(device: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {package: version(package) for package in _PACKAGES},
         "commit": _commit(),
-        "threads": f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', '1')} in every process",
+        "threads": "OMP_NUM_THREADS=1 in every process",
     }
 
 
