@@ -66,7 +66,9 @@ class StepRate:
 
     Steps are reported in lumps, a cohort's interval at a time. So the rate is taken from lump to
     lump, over the lumps of the last `window_s` seconds and at least two; only when none has come
-    for as long as those span does the silence count, and the rate falls.
+    for as long as those span does the silence count, and the rate falls. A count that falls is of
+    an owner of the study that began again, and hears from one worker after the other how many they
+    made: it counts once it is what it was, or after `window_s` as a new beginning.
 
     Args:
         window_s: How far back to look, in seconds.
@@ -77,8 +79,13 @@ class StepRate:
 
     def observe(self, now: float, member_steps: int) -> None:
         """Take in the count of steps made so far by all members, those of earlier runs too."""
-        if self._lumps and member_steps == self._lumps[-1][1]:
-            return
+        if self._lumps:
+            last, made = self._lumps[-1]
+            is_less = member_steps < made
+            if member_steps == made or (is_less and now - last <= self.window_s):
+                return
+            if is_less:
+                self._lumps.clear()
         self._lumps.append((now, member_steps))
         while len(self._lumps) > 2 and self._lumps[1][0] <= now - self.window_s:
             self._lumps.popleft()

@@ -168,6 +168,21 @@ def test_the_rate_is_unknown_before_the_second_lump_and_ignores_earlier_runs():
     assert rate.per_second(10) == 50
 
 
+def test_the_rate_is_never_negative_though_an_owner_that_began_again_counts_anew():
+    rate = StepRate(window_s=60)
+    rate.observe(0, 0)
+    rate.observe(10, 1000)
+    for now, steps in ((12, 0), (14, 400), (15, 1000)):
+        rate.observe(now, steps)
+    assert rate.per_second(15) == 100
+    rate.observe(20, 2000)
+    assert rate.per_second(20) == 100
+    rate.observe(90, 50)
+    assert rate.per_second(90) is None
+    rate.observe(100, 550)
+    assert rate.per_second(100) == 50
+
+
 def test_time_left_is_unknown_before_the_first_trial_finishes():
     eta = Eta()
     assert eta.left(0, 100) is None
