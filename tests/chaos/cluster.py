@@ -31,7 +31,7 @@ class Cluster:
         self._asked = 0  # nodes that begin
 
     def workers(self) -> list[int]:
-        return titled(self._descendants(), "ray::", "CohortTrainable")
+        return titled(self._descendants(), "ray::", "Trainable")
 
     def owners(self) -> list[int]:
         return titled(self._descendants(), "ray::", "StudyOwner")
