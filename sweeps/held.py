@@ -22,10 +22,11 @@ from gan_core.config import GanConfig
 from gan_core.member_state import admit_members, member_note, members_bytes
 from sweeps.protocol import Assignment
 from sweeps.rows import Progress
+from sweeps.seal import BLANK, is_whole, sealed
 
 __all__ = ["HeldTrial", "gan_config", "kept_bytes", "take_up"]
 
-_FORMAT = 1  # one more whenever a reader of today could not read what is written
+_FORMAT = 2  # one more whenever a reader of today could not read what is written
 
 
 @dataclass(eq=False)
@@ -89,6 +90,7 @@ def kept_bytes(cohort: Cohort, held: HeldTrial) -> bytes:
     """
     standing = [member in cohort.members for _, member in held.seeds]
     note = {
+        "digest": BLANK,
         "format": _FORMAT,
         "hyperparameters": held.assignment.hyperparameters,
         "seeds": held.assignment.seeds,
@@ -101,7 +103,7 @@ def kept_bytes(cohort: Cohort, held: HeldTrial) -> bytes:
         "samples": [row | {"png": _text(row["png"])} for row in held.samples],
     }
     members = [m for (_, m), stands in zip(held.seeds, standing, strict=True) if stands]
-    return members_bytes(cohort, members, note=json.dumps(note))
+    return sealed(members_bytes(cohort, members, note=json.dumps(note)))
 
 
 def take_up(cohort: Cohort, data: bytes, assignment: Assignment) -> HeldTrial | None:
@@ -114,8 +116,11 @@ def take_up(cohort: Cohort, data: bytes, assignment: Assignment) -> HeldTrial | 
 
     Returns:
         The trial as it was; None if the file is of another trial, hyperparameters, seeds or
-        networks, or cannot be understood, and then the cohort is as it was.
+        networks, or cannot be understood, or a byte of it has changed, and then the cohort is as
+        it was.
     """
+    if not is_whole(data):
+        return None
     before = cohort.members
     try:
         note = json.loads(member_note(data))

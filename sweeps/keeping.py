@@ -70,7 +70,8 @@ class Keeper:
         # It may have been this worker's before, and further on.
         self._kept[assignment.trial] = held.rung if held else 0
         if data is not None and held is None:
-            _log.warning("trial %d begins anew: what was kept is not its", assignment.trial)
+            what = "what was kept is damaged, or of another trial or version"
+            _log.warning("trial %d begins anew: %s", assignment.trial, what)
         return held
 
     def drop(self, trials: Sequence[int]) -> None:

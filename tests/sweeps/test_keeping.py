@@ -134,6 +134,17 @@ def test_what_is_not_the_trials_is_said_and_passed_over(tmp_path, clock, cohort,
     assert "trial 3 begins anew" in caplog.text
 
 
+def test_what_the_disk_has_changed_is_said_and_passed_over(tmp_path, clock, cohort, held, caplog):
+    Keeper(Store(tmp_path), 0.0, clock).keep(cohort, [held])
+    (path,) = (tmp_path / "members").iterdir()
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1  # a bit of a parameter
+    path.write_bytes(content)
+    assert Keeper(Store(tmp_path), 0.0, clock).take_up(cohort, AGAIN) is None
+    assert "trial 3 begins anew: what was kept is damaged" in caplog.text
+    assert len(cohort.members) == 1
+
+
 def test_what_comes_back_and_begins_again_is_kept_again(tmp_path, clock, cohort, held):
     store = Slow(tmp_path, clock)
     keeper = Keeper(store, 0.0, clock)
