@@ -17,7 +17,7 @@ from gan_core.config import CohortConfig, ConfigError, GanConfig, LrSchedule, Pr
 from gan_core.fusion import check_runs, check_separate, runs_fused
 from gan_core.losses import real_threshold
 from gan_core.networks.catalog import build
-from gan_core.noise import Purpose, latents, normals, stream_key, uniforms
+from gan_core.noise import Purpose, latents, normals, stream_key, stream_roots, uniforms
 from gan_core.schedule import Schedule, order_key, schedule
 from gan_core.stack import Stack, corner
 
@@ -66,6 +66,7 @@ class Cohort:
         D: the discriminators' parameters; a kind for each normalisation.
         noise_numel: random numbers that G wants for each sample beside z.
         values: each member's own numbers by name, [slots] each, on the device.
+        roots: of the members' random streams, int64 [purposes, slots], see `stream_roots`.
         members: who stands in the slots, in order.
         schedule: the rounds of a step.
     """
@@ -98,6 +99,7 @@ class Cohort:
         self.values = {
             name: torch.zeros(slots, dtype=kind, device=device) for name, kind in _VALUES.items()
         }
+        self.roots = stream_roots(self.values["seed"])
         self.members: tuple[Member, ...] = ()
         self.schedule: Schedule = schedule(())
         self._padding_probed = False
@@ -285,6 +287,7 @@ class Cohort:
             index = torch.tensor(moves, dtype=torch.int64, device=self.device)
             for value in self.values.values():
                 value[: len(moves)] = value[index]
+        self.roots.copy_(stream_roots(self.values["seed"]))
         self.members = tuple(members[i] for i in order)
         self.schedule = schedule([m.config for m in self.members])
 

@@ -53,7 +53,7 @@ class Critic:
 
         For k times as many samples as there are labels, the labels are repeated k times.
         """
-        return torch.cat([self._judge(run, x) for run in range(len(self._runs))])
+        return _joined([self._judge(run, x) for run in range(len(self._runs))])
 
     def judge_both(self, *, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Logits on both, in one pass unless D has batch statistics.
@@ -71,7 +71,7 @@ class Critic:
             else self._judge(run, real, fake)
             for run, (norm, _, _) in enumerate(self._runs)
         ]
-        real_logits, fake_logits = torch.cat(both).tensor_split(2, dim=1)
+        real_logits, fake_logits = _joined(both).split(real.shape[1], dim=1)
         return real_logits, fake_logits
 
     def collect(self, gradients: Iterator[Tensor]) -> None:
@@ -86,8 +86,10 @@ class Critic:
 
     def _judge(self, run: int, *samples: Tensor) -> Tensor:
         norm, rows, leaves = self._runs[run]
-        own = slice(rows.start - self._start, rows.stop - self._start)
-        x = samples[0][own] if len(samples) == 1 else torch.cat([s[own] for s in samples], dim=1)
+        if len(self._runs) > 1:  # or the backward pass would copy what was not cut
+            own = slice(rows.start - self._start, rows.stop - self._start)
+            samples = tuple(s[own] for s in samples)
+        x = samples[0] if len(samples) == 1 else torch.cat(samples, dim=1)
         inputs = [x]
         if self._labels is not None:
             labels = self._labels[rows]
@@ -98,3 +100,7 @@ class Critic:
         return self._stack.forward(
             norm.value, leaves, buffers, *inputs, twice=self._twice, places=places
         )
+
+
+def _joined(logits: Sequence[Tensor]) -> Tensor:
+    return logits[0] if len(logits) == 1 else torch.cat(list(logits))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan_core.cohort import Cohort
 from gan_core.data import Dataset
-from gan_core.noise import Purpose, batch_indices, latents, normals, stream_key, uniforms
+from gan_core.noise import Purpose, batch_indices, latents, normals, stream_keys, uniforms
 from gan_core.schedule import Round
 
 __all__ = ["Draws"]
@@ -93,6 +93,12 @@ class Draws:
         return uniforms(key, self._rows, math.prod(real.shape[2:]), real.dtype).view_as(real)
 
     def _key(self, purpose: Purpose) -> Tensor:
-        values = {name: value[: self.round.members] for name, value in self._cohort.values.items()}
+        return self._keys[purpose]
+
+    @cached_property
+    def _keys(self) -> Tensor:
+        """Of all purposes at once: they are small tensors, and each operation has its price."""
+        members, values = self.round.members, self._cohort.values
         to_come = len(self._cohort.schedule.rounds) - self.round.index
-        return stream_key(values["seed"], purpose, values["step"], values["d_steps"] - to_come)
+        substep = values["d_steps"][:members] - to_come
+        return stream_keys(self._cohort.roots[:, :members], values["step"][:members], substep)

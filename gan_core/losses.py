@@ -48,7 +48,8 @@ def d_loss(
     """
     match loss:
         case AdversarialLoss.MINIMAX | AdversarialLoss.NONSATURATING:
-            return (1 - smoothing) * softplus(-real) + smoothing * softplus(real) + softplus(fake)
+            # t sp(-a) + (1 - t) sp(a), because sp(a) = sp(-a) + a.
+            return softplus(-real) + smoothing * real + softplus(fake)
         case AdversarialLoss.LSGAN:
             return ((real - 1).square() + fake.square()) / 2
         case AdversarialLoss.HINGE:

@@ -17,7 +17,17 @@ from torch import Tensor
 
 from gan_core.config import Noise
 
-__all__ = ["Purpose", "batch_indices", "latents", "normals", "splitmix64", "stream_key", "uniforms"]
+__all__ = [
+    "Purpose",
+    "batch_indices",
+    "latents",
+    "normals",
+    "splitmix64",
+    "stream_key",
+    "stream_keys",
+    "stream_roots",
+    "uniforms",
+]
 
 _ROW_STRIDE = 1 << 16  # counters between two rows, or as many as a longer row has
 _LANES = 32  # float32 elements that torch's CPU kernels take at once; see _counters
@@ -82,8 +92,28 @@ def stream_key(seed: Tensor, purpose: Purpose, step: Tensor, substep: Tensor) ->
     Returns:
         int64 [members].
     """
-    key = splitmix64(seed, torch.full_like(seed, int(purpose)))
-    return splitmix64(splitmix64(key, step), substep)
+    return stream_keys(stream_roots(seed)[purpose], step, substep)
+
+
+def stream_roots(seed: Tensor) -> Tensor:
+    """What the keys of all a GAN's streams begin with: int64 [purposes, members].
+
+    Args:
+        seed: int64 [members], each GAN's own seed.
+    """
+    purposes = torch.arange(len(Purpose), dtype=torch.int64, device=seed.device)
+    return splitmix64(seed, purposes[:, None])
+
+
+def stream_keys(roots: Tensor, step: Tensor, substep: Tensor) -> Tensor:
+    """The keys of every purpose's stream, int64 [purposes, members]; see `stream_key`.
+
+    Args:
+        roots: int64 [purposes, members], from `stream_roots`.
+        step: int64 [members].
+        substep: int64 [members].
+    """
+    return splitmix64(splitmix64(roots, step), substep)
 
 
 @functools.lru_cache(maxsize=32)

@@ -32,6 +32,7 @@ critic."""
 STATISTICS = ("mean", "std", "min", "max")
 GRADIENT_SIGNALS = ("grad_norm_d", "grad_norm_g")
 _GRADIENT_COLUMNS = [SIGNALS.index(name) for name in GRADIENT_SIGNALS]
+_TOGETHER = 64  # steps
 _LARGE_GRADIENT = 100  # "if they are over 100 things are screwing up": Chintala et al., ganhacks
 
 
@@ -49,6 +50,12 @@ class SignalStatistics:
         self._large = torch.zeros(
             members, len(GRADIENT_SIGNALS), dtype=torch.float64, device=device
         )
+        # Steps are looked at together: for one the operations cost more than the arithmetic.
+        self._waiting = 0
+        self._values = torch.zeros(
+            _TOGETHER, *self._total.shape, dtype=torch.float64, device=device
+        )
+        self._flags = torch.zeros(_TOGETHER, 2, members, dtype=torch.bool, device=device)
 
     def add(self, values: Tensor, *, sound: Tensor, nonfinite: Tensor) -> None:
         """Takes one step in.
@@ -58,16 +65,28 @@ class SignalStatistics:
             sound: bool [members], whether the member made the step.
             nonfinite: bool [members], whether it turned non-finite at this step.
         """
-        counted = sound[:, None]
-        values = values.double()
+        self._values[self._waiting].copy_(values)
+        torch.stack((sound, nonfinite), out=self._flags[self._waiting])
+        self._waiting += 1
+        if self._waiting == _TOGETHER:
+            self._look()
+
+    def _look(self) -> None:
+        """Adds the steps that wait, one after the other, as if they had not waited."""
+        values = self._values[: self._waiting]
+        counted, nonfinite = self._flags[: self._waiting].unbind(1)
+        self._waiting = 0
+        counted = counted[..., None]
         kept = torch.where(counted, values, 0)
-        self._count += counted
-        self._nonfinite += nonfinite[:, None]
-        self._total += kept
-        self._squares += kept.square()
-        self._least = torch.where(counted, torch.minimum(self._least, values), self._least)
-        self._greatest = torch.where(counted, torch.maximum(self._greatest, values), self._greatest)
-        self._large += counted & (values[:, _GRADIENT_COLUMNS] > _LARGE_GRADIENT)
+        self._count += counted.sum(0)
+        self._nonfinite += nonfinite.sum(0)[:, None]
+        for total, added in ((self._total, kept), (self._squares, kept.square())):
+            total.copy_(torch.cumsum(torch.cat((total[None], added)), dim=0)[-1])
+        lowest = torch.where(counted, values, math.inf).amin(0)
+        greatest = torch.where(counted, values, -math.inf).amax(0)
+        torch.minimum(self._least, lowest, out=self._least)
+        torch.maximum(self._greatest, greatest, out=self._greatest)
+        self._large += (counted & (values[..., _GRADIENT_COLUMNS] > _LARGE_GRADIENT)).sum(0)
 
     def read(self) -> list[dict[str, float]]:
         """The statistics for each member, by column name of a history row.
@@ -77,6 +96,8 @@ class SignalStatistics:
             `<gradient signal>_above_100_share`. NaN where the signal does not exist or no step
             was made. The standard deviation is that of the population.
         """
+        if self._waiting:
+            self._look()
         mean = self._total / self._count
         std = (self._squares / self._count - mean.square()).clamp_(min=0).sqrt_()
         unseen = self._count == 0

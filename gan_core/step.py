@@ -7,6 +7,7 @@ that they updated. Real and fake go through D in one pass, unless D has batch st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -110,10 +111,9 @@ def _update_d(cohort: Cohort, round_: Round, draws: Draws, *, fake: Tensor) -> _
     noted = torch.full_like(loss, torch.nan)
     for part, value, _ in penalties:
         noted[part] = value.detach()
-    logits = torch.cat((real_logits, fake_logits), dim=1).detach()
+    seen = (loss[:, None], real_logits.detach(), fake_logits.detach())
     cohort.values["d_updates"][:members] += 1
-    sound = loss.isfinite() & logits.isfinite().all(dim=1)
-    norm = _descend(cohort, D, sound, lr="lr_d", count=cohort.values["d_updates"])
+    norm = _descend(cohort, D, seen, lr="lr_d", count=cohort.values["d_updates"])
     for kind, part in round_.penalties:
         if kind is Penalty.CLIP:
             # Initial weights are not clipped, and who dies at the first step keeps them.
@@ -163,8 +163,8 @@ def _update_g(
     loss = torch.cat([one(kind, part) for kind, part in round_.losses])
     cohort.collect_g(torch.autograd.grad(loss.sum(), leaves, materialize_grads=True))
     loss = loss.detach()
-    sound = loss.isfinite() & logits.detach().isfinite().all(dim=1)
-    norm = _descend(cohort, cohort.G, sound, lr="lr_g", count=cohort.values["step"] + 1)
+    seen = (loss[:, None], logits.detach())
+    norm = _descend(cohort, cohort.G, seen, lr="lr_g", count=cohort.values["step"] + 1)
     for part in round_.averaged:
         # In float64 until the end: 1 less a decay near 1 has few digits left in float32.
         newest = 1 - cohort.values["average_decay"][part, None]
@@ -180,27 +180,39 @@ def _real_logits(cohort: Cohort, draws: Draws, part: slice) -> Tensor:
     return critic(draws.noisy(draws.real, Purpose.REAL_NOISE)[part])
 
 
-def _descend(cohort: Cohort, stack: Stack, sound: Tensor, *, lr: str, count: Tensor) -> Tensor:
+def _descend(
+    cohort: Cohort, stack: Stack, seen: Sequence[Tensor], *, lr: str, count: Tensor
+) -> Tensor:
     """Adam for the members that are alive and finite; the others are dead from now on.
+
+    Args:
+        cohort: whose.
+        stack: the player, with its gradient.
+        seen: [members, numbers] each, which have to be finite.
+        lr: name of the rate.
+        count: updates made including this one, by slot.
 
     Returns:
         The gradients' norms, [members].
     """
-    members, values = len(sound), cohort.values
+    members, values = len(seen[0]), cohort.values
     gradient = stack.gradient[:members]
     norm = torch.linalg.vector_norm(gradient, dim=1)
     alive = values["alive"][:members]
-    alive &= sound & norm.isfinite()
+    alive &= torch.cat((*seen, norm[:, None]), dim=1).isfinite().all(dim=1)
     # Asking is free on a CPU; on a GPU it would make the host wait, so there the pass is made.
     if gradient.is_cuda or not alive.all():
         gradient.masked_fill_(~alive[:, None], 0)
+    rate = values[lr][:members] * alive
+    if cohort.config.schedule_steps is not None:
+        rate *= _schedule(cohort, members)
     adam_step_(
         stack.parameters[:members],
         gradient,
         stack.moment1[:members],
         stack.moment2[:members],
         rates=Rates(
-            lr=(values[lr][:members] * _schedule(cohort, members) * alive)[:, None],
+            lr=rate[:, None],
             beta1=values["beta1"][:members, None],
             beta2=values["beta2"][:members, None],
         ),
@@ -212,8 +224,7 @@ def _descend(cohort: Cohort, stack: Stack, sound: Tensor, *, lr: str, count: Ten
 def _schedule(cohort: Cohort, members: int) -> Tensor:
     """What the rates are multiplied with at this step, float64 [members]."""
     values = {name: cohort.values[name][:members] for name in ("step", "linear", "cosine")}
-    if cohort.config.schedule_steps is None:
-        return torch.ones(members, dtype=torch.float64, device=cohort.device)
+    assert cohort.config.schedule_steps is not None
     done = (values["step"].double() / cohort.config.schedule_steps).clamp(max=1)
     cosine = torch.where(values["cosine"], (1 + torch.cos(torch.pi * done)) / 2, 1.0)
     return torch.where(values["linear"], 1 - done, cosine)
@@ -223,20 +234,24 @@ def _signals(cohort: Cohort, seen: _Seen, g_value: Tensor, g_norm: Tensor) -> Te
     """[members, signals], in the order of `SIGNALS`."""
     members = len(g_value)
     threshold = cohort.values["threshold"][:members, None]
-    has_none = threshold[:, 0].isnan()
-    no_labels = ~cohort.values["labels"][:members]
+    no_labels = ~cohort.values["labels"][:members, None]
     real, fake = seen.real_logits, seen.fake_logits
+    both = torch.stack((real, fake), dim=1)
+    right = torch.stack((real > threshold, fake < threshold), dim=1)
+    logit = both.mean(dim=2)
+    prob = both.sigmoid_().mean(dim=2).masked_fill_(no_labels, torch.nan)
+    accuracy = right.double().mean(dim=2).masked_fill_(threshold.isnan(), torch.nan)
     by_name = {
         "d_loss": seen.loss,
         "g_loss": g_value,
         "penalty": seen.penalty,
-        "real_logit": real.mean(dim=1),
-        "fake_logit": fake.mean(dim=1),
-        "real_prob": real.sigmoid().mean(dim=1).masked_fill(no_labels, torch.nan),
-        "fake_prob": fake.sigmoid().mean(dim=1).masked_fill(no_labels, torch.nan),
-        "real_accuracy": (real > threshold).double().mean(dim=1).masked_fill(has_none, torch.nan),
-        "fake_accuracy": (fake < threshold).double().mean(dim=1).masked_fill(has_none, torch.nan),
+        "real_logit": logit[:, 0],
+        "fake_logit": logit[:, 1],
+        "real_prob": prob[:, 0],
+        "fake_prob": prob[:, 1],
+        "real_accuracy": accuracy[:, 0],
+        "fake_accuracy": accuracy[:, 1],
         "grad_norm_d": seen.norm,
         "grad_norm_g": g_norm,
     }
-    return torch.stack([by_name[name].double() for name in SIGNALS], dim=1)
+    return torch.stack([by_name[name] for name in SIGNALS], dim=1)
