@@ -136,14 +136,28 @@ class _QuietFile(logging.FileHandler):
 
 @contextlib.contextmanager
 def logged_to(path: Path) -> Iterator[None]:
-    """Send what Ray and Tune log in this process to a file instead of the terminal."""
+    """Send what Ray and Tune log in this process to a file instead of the terminal.
+
+    So too what Ray prints there of a worker or node that died: up to a page for each, in the midst
+    of what the command says. Should the private name go, that is printed again.
+    """
     logger = logging.getLogger("ray")
     handlers, level = logger.handlers[:], logger.level
     file = _QuietFile(path, delay=True, encoding="utf-8")
     logger.handlers[:] = [file]
+    driver: Any = importlib.import_module("ray._private.worker")
+    printed = vars(driver).get("print_to_stdstream")
+
+    def log(data: dict[str, Any], *_: Any, **__: Any) -> None:
+        logger.warning("\n".join(data["lines"]))
+
+    if printed is not None:
+        driver.print_to_stdstream = log
     try:
         yield
     finally:
+        if printed is not None:
+            driver.print_to_stdstream = printed
         logger.handlers[:] = handlers
         logger.setLevel(level)
         with contextlib.suppress(OSError):
