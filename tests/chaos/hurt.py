@@ -14,7 +14,7 @@ from .schedule import Event
 
 __all__ = ["ASKED", "run_hurt", "write_config"]
 
-ASKED = Asked(trials=60, seeds=2, seed=0, steps=1600, every=200)
+ASKED = Asked(trials=60, seeds=2, seed=0, steps=1200, every=150)
 
 CONFIG = """
 name = "{name}"
