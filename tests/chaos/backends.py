@@ -46,9 +46,15 @@ class Backend:
     def journal(self, name: str) -> Path:
         return Path(self.place(name)) / "study.journal"
 
-    def optuna(self, name: str) -> optuna.storages.BaseStorage:
-        """The study of a sweep that has ended."""
-        return optuna.storages.JournalStorage(JournalFileBackend(str(self.journal(name))))
+    def uri(self, name: str) -> str:
+        """A sweep's, for `analysis.load`."""
+        place, query, options = self.storage.partition("?")
+        return f"{place}/{name}{query}{options}"
+
+    def study_of(self, name: str) -> optuna.Study:
+        """Of a sweep that has ended; no sweep's but its is in its journal."""
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(self.journal(name))))
+        return optuna.load_study(study_name=None, storage=storage)
 
     def ends(self, name: str) -> Counter[int]:
         return times_ended(self.journal(name))
@@ -60,10 +66,17 @@ class OnS3(Backend):
         return journal
 
 
+@dataclass(frozen=True, kw_only=True)
 class OnPostgresql(Backend):
-    def optuna(self, name: str) -> optuna.storages.BaseStorage:
+    password: str
+
+    def study_of(self, name: str) -> optuna.Study:
+        # What a study of many sweeps is called begins with the sweep.
         url = str(self.study).replace("postgresql://", "postgresql+psycopg://", 1)
-        return optuna.storages.RDBStorage(url)
+        arguments = {"connect_args": {"password": self.password}}
+        storage = optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+        (called,) = [n for n in optuna.get_all_study_names(storage) if n.startswith(f"{name}-")]
+        return optuna.load_study(study_name=called, storage=storage)
 
     def ends(self, name: str) -> Counter[int]:
         return Counter()  # the database has where a trial stands, not how it came there
@@ -95,6 +108,7 @@ def postgresql(tmp_path: Path) -> Iterator[Backend]:
             storage=str(tmp_path / "runs"),
             study=server.url_without_password,
             variables={"PGPASSWORD": module.PASSWORD},
+            password=module.PASSWORD,
             root=str(tmp_path / "runs"),
         )
 

@@ -13,7 +13,6 @@ from optuna.trial import TrialState
 
 __all__ = ["Asked", "Evidence", "Told", "newest", "rows_of", "times_ended", "told_by"]
 
-STUDY = "gansweep"
 SEEDS_APART = 1_000_000  # of two sweeps whose seeds follow each other
 SETS_STATE = 6  # the operation in Optuna's journal
 
@@ -74,8 +73,7 @@ def newest(rows: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     return rows[current].sort_values(order, kind="stable").reset_index(drop=True)
 
 
-def told_by(storage: optuna.storages.BaseStorage) -> tuple[Told, ...]:
-    study = optuna.load_study(study_name=STUDY, storage=storage)
+def told_by(study: optuna.Study) -> tuple[Told, ...]:
     return tuple(
         Told(
             trial=trial.number,
