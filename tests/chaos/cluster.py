@@ -110,7 +110,9 @@ def begun_cluster(home: Path, variables: dict[str, str]) -> Iterator[Cluster]:
         "RAY_AUTH_TOKEN_PATH": str(home / "token"),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "OMP_NUM_THREADS": "1",
-        "RAY_worker_register_timeout_seconds": "120",  # of a busy machine
+        # Of a busy machine, on which workers would get what others leave.
+        "RAY_worker_register_timeout_seconds": "120",
+        "RAY_worker_niceness": "0",
         **variables,
     }
     # A short path: the sockets in it may have 107 characters.

@@ -14,7 +14,7 @@ from .schedule import Event
 
 __all__ = ["ASKED", "run_hurt", "write_config"]
 
-ASKED = Asked(trials=60, seeds=2, seed=0, steps=1200, every=150)
+ASKED = Asked(trials=60, seeds=2, seed=0, steps=800, every=100)
 
 CONFIG = """
 name = "{name}"
