@@ -17,7 +17,9 @@ from typer.core import TyperGroup
 from gan_core.config import ConfigError
 from sweeps.cli_arguments import CLUSTER, DONE, INTERRUPTED, MISTAKE, OURS, RESULTS, SWEEP
 from sweeps.cli_cluster import fetch, list_submitted, logs, stop, submit
+from sweeps.cli_remote import remote
 from sweeps.cli_results import export, fid, replay, report, sample, status
+from sweeps.cli_service import serve
 from sweeps.cli_sweep import confirm, init, resume, run
 from sweeps.cli_track import track
 from sweeps.import_path import pin_packages
@@ -31,7 +33,21 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 class _UnderHeadings(TyperGroup):
-    """Lists the commands in the help under the headings that they were given."""
+    """Lists the commands in the help under the headings that they were given.
+
+    With `--server` the commands are others of the same names, which speak to a service.
+    """
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name, None if there is none."""
+        if ctx.params.get("server") is None:
+            return super().get_command(ctx, cmd_name)
+        there: Any = typer.main.get_command(remote)
+        found = there.get_command(ctx, cmd_name)
+        if found is None:
+            right = "a service has no such command: without --server it runs here"
+            raise ConfigError("COMMAND", cmd_name, right)
+        return found
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Writes them."""
@@ -109,6 +125,14 @@ def gansweep(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Ask a service (its link, or with GANSWEEP_TOKEN): submit, list, status, watch, "
+            "stop, resume, logs, fetch, delete.",
+        ),
+    ] = None,
 ) -> None:
     """Hyperparameter sweeps for GANs: many GANs trained at once in one worker.
 
@@ -122,7 +146,9 @@ def gansweep(
       gansweep report digits --watch      a page that shows the sweep named digits, as it runs
       gansweep confirm digits             see on fresh seeds whether its best are as good as said
       gansweep export digits best         take its best GAN with you
+      gansweep serve                      sweeps in a browser; --server URL asks such a service
     """
+    context.obj = server
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -130,7 +156,7 @@ def gansweep(
 _COMMANDS: dict[str, tuple[Callable[..., int], ...]] = {
     SWEEP: (init, run, resume, stop, confirm),
     RESULTS: (status, report, export, sample, fid, replay, track),
-    CLUSTER: (submit, logs, list_submitted, fetch),
+    CLUSTER: (submit, logs, list_submitted, fetch, serve),
 }
 _NAMES = {list_submitted: "list"}  # where a function cannot bear the command's name
 for _panel, _commands in _COMMANDS.items():

@@ -12,4 +12,12 @@ VIEWS: dict[str, str] = {
     "samples": "sweeps.service.grids:samples",
     "grid": "sweeps.service.grids:grid",
     "best": "sweeps.service.grids:best",
+    "page.vega": "sweeps.service.pages_assets:vega",
+    "page.sweep": "sweeps.service.pages_sweep:page",
+    "page.sweep_charts": "sweeps.service.pages_sweep:charts",
+    "page.report": "sweeps.service.pages_sweep:report",
+    "page.trial": "sweeps.service.pages_trial:page",
+    "page.trial_charts": "sweeps.service.pages_trial:charts",
+    "page.compare": "sweeps.service.pages_compare:page",
+    "page.compare_charts": "sweeps.service.pages_compare:charts",
 }
