@@ -22,7 +22,7 @@ from sweeps.mistakes import SweepConfigError, SweepFailure
 from sweeps.study_place import DatabaseStudy
 from sweeps.study_url import redacted
 
-__all__ = ["DatabaseError", "open_database", "reason"]
+__all__ = ["DatabaseError", "open_database", "own_database", "reason"]
 
 _DIALECT = "postgresql+psycopg://"
 _CONNECTS_WITHIN_S = 10
@@ -39,25 +39,30 @@ class DatabaseError(SweepFailure):
     """The database does not answer, or refuses; the message is one line."""
 
 
-def open_database(study: DatabaseStudy, *, own: bool) -> BaseStorage:
-    """Optuna's storage in the database, whose tables are made if they are not there.
+def open_database(study: DatabaseStudy) -> BaseStorage:
+    """Optuna's storage in the database, to look at; its tables are made if they are not there.
 
-    Args:
-        study: where.
-        own: whether to write, as the only one; else to look at it.
+    Raises:
+        SweepConfigError: psycopg is not installed.
+        DatabaseError: the database refuses or cannot be reached.
+    """
+    from sqlalchemy.pool import NullPool
+
+    connect = _connector(study, own=False)
+    with _told(study):
+        return get_storage(RDBStorage(_DIALECT, {"creator": connect, "poolclass": NullPool}))
+
+
+def own_database(study: DatabaseStudy) -> Mirror:
+    """The study's storage in the database, to be its only writer.
 
     Raises:
         SweepConfigError: psycopg is not installed.
         DatabaseError: the database refuses or cannot be reached, or another process owns the
             study, and does for a minute.
     """
-    from sqlalchemy.pool import NullPool
-
-    connect = _connector(study, own=False)
+    open_database(study)
     with _told(study):
-        storage = RDBStorage(_DIALECT, {"creator": connect, "poolclass": NullPool})
-        if not own:
-            return get_storage(storage)
         storage = _owned(study)
         return Mirror(storage, study.name, close=storage.engine.dispose)
 

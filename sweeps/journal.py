@@ -2,32 +2,90 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-__all__ = ["LOCK_GRACE_S", "open_journal", "repair"]
+__all__ = ["LOCK_GRACE_S", "Journal", "JournalFile", "open_journal", "repair"]
 
 LOCK_GRACE_S = 5
 """Seconds after which the lock of a killed writer is broken; Optuna's default of 30 would hold up
 every restart of the owner. A write takes milliseconds."""
 
 
-def open_journal(path: Path) -> JournalStorage:
+class JournalFile(JournalFileBackend):
+    """Optuna's, but several operations may go to the disk together.
+
+    Each of them is in the file at once, in order, so that a process that dies loses none; only a
+    power cut can lose a tail of what was not synced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # The lock is a symbolic link to the file. A relative target would be resolved against the
+        # link's own folder and dangle, and a stale lock would then never be broken.
+        self._path = path.resolve()
+        self._writing = JournalFileSymlinkLock(str(self._path), grace_period=LOCK_GRACE_S)
+        self._group = threading.local()
+        super().__init__(str(self._path), lock_obj=self._writing)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Writes operations, each on a line."""
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        self._writing.acquire()
+        try:
+            with self._path.open("ab") as file:
+                file.write(lines.encode())
+                file.flush()
+                if getattr(self._group, "is_open", False):
+                    self._group.is_dirty = True
+                else:
+                    os.fsync(file.fileno())
+        finally:
+            self._writing.release()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What this thread writes inside is on the disk when the block ends, and not before."""
+        self._group.is_open, self._group.is_dirty = True, False
+        try:
+            yield
+        finally:
+            self._group.is_open = False
+        if self._group.is_dirty:
+            with self._path.open("ab") as file:
+                os.fsync(file.fileno())
+
+
+class Journal(JournalStorage):
+    """Optuna's storage in a file of its own.
+
+    Args:
+        path: of the file, which is created if it does not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = JournalFile(path)
+        self.together = self._file.together
+        super().__init__(self._file)
+
+
+def open_journal(path: Path) -> Journal:
     """The storage in this file, which is created with its folder if it does not exist.
 
-    Every operation is on disk (fsync) when its call returns. There is to be one writer; anyone
-    may read.
+    Every operation is on disk (fsync) when its call returns, unless it is one of several that go
+    `together`. There is to be one writer; anyone may read.
     """
-    # The lock is a symbolic link to the file. A relative target would be resolved against the
-    # link's own folder and dangle, and a stale lock would then never be broken.
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     repair(path)
-    lock = JournalFileSymlinkLock(str(path), grace_period=LOCK_GRACE_S)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    return Journal(path)
 
 
 def repair(path: Path) -> int:

@@ -63,6 +63,11 @@ class Ledger:
         return len(self._tickets)
 
     @property
+    def ready(self) -> int:
+        """Trials that nobody was given yet."""
+        return sum(ticket.run is None for ticket in self._tickets.values())
+
+    @property
     def steps(self) -> int:
         """The rungs that all of them reached, added up."""
         return sum(ticket.step for ticket in self._tickets.values())

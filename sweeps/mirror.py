@@ -7,6 +7,7 @@ a database that is a query each, of every trial in training.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -26,14 +27,20 @@ class Mirror(InMemoryStorage):
     Args:
         behind: where the study lies. Nobody else may write to the study.
         name: of the study, which may not exist yet.
+        together: makes what is written in a block durable when it ends, not at each write.
         close: lets go of what lies behind.
     """
 
     def __init__(
-        self, behind: BaseStorage, name: str, close: Callable[[], None] = lambda: None
+        self,
+        behind: BaseStorage,
+        name: str,
+        *,
+        together: Callable[[], AbstractContextManager[None]] = nullcontext,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
-        self.close = close
+        self.together, self.close = together, close
         self._behind = behind
         self._name = name
         self._ids: list[int] = []

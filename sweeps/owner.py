@@ -19,6 +19,7 @@ from sweeps.plan import Plan
 from sweeps.ray_driver import NAMESPACE
 from sweeps.space import Space
 from sweeps.study import StudyOwner
+from sweeps.study_place import Place
 
 __all__ = ["FencedStudyOwner", "end_owner", "own_study", "owner_name"]
 
@@ -31,18 +32,20 @@ class FencedStudyOwner(StudyOwner):
     """The owner of a study, and its only one: it begins when no other is left.
 
     Ray says that an actor is dead before its process is, and a node that was cut off may run on.
-    The lock is the system's, so it goes with the process and not before.
+    The lock beside a journal is the system's, so it goes with the process and not before; a
+    database has one of its own, see `sweeps.database`.
 
     Raises:
         SweepFailure: another still lives after a minute.
     """
 
-    def __init__(self, settings: Any, suggest: Any, journal: Path, run_id: str) -> None:
-        self._fence = _locked(journal.with_name(_LOCK_NAME))
-        super().__init__(settings, suggest, journal, run_id)
+    def __init__(self, settings: Any, suggest: Any, place: Place, run_id: str) -> None:
+        if isinstance(place, Path):
+            self._fence = _locked(place.with_name(_LOCK_NAME))
+        super().__init__(settings, suggest, place, run_id, ahead=True)
 
 
-def own_study(config: SweepConfig, plan: Plan, journal: Path) -> Any:
+def own_study(config: SweepConfig, plan: Plan, place: Place) -> Any:
     """Starts the owner, in place of one that an earlier run has left.
 
     It outlives its driver, is begun again as often as it dies, on the driver's node, where the
@@ -51,12 +54,12 @@ def own_study(config: SweepConfig, plan: Plan, journal: Path) -> Any:
     Args:
         config: of the sweep.
         plan: for the trials in flight.
-        journal: Optuna's; whoever calls this holds the sweep's lock.
+        place: of the study; whoever calls this holds the sweep's lock.
 
     Returns:
         The actor's handle.
     """
-    name = owner_name(journal.parent)
+    name = owner_name(place.parent) if isinstance(place, Path) else f"study-{place.name}"
     _end_left(name)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return (
@@ -73,14 +76,14 @@ def own_study(config: SweepConfig, plan: Plan, journal: Path) -> Any:
         .remote(
             config.settings(max_in_flight=plan.max_in_flight),
             Space(config).suggest,
-            journal,
+            place,
             secrets.token_hex(8),
         )
     )
 
 
 def end_owner(owner: Any) -> None:
-    """Ends it for good. Everything that it acknowledged is in the journal."""
+    """Ends it for good. Everything that it acknowledged is in the study's place."""
     ray.kill(owner, no_restart=True)
 
 

@@ -60,20 +60,34 @@ class RungPruner(BasePruner):
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether the trial ends at its last reported step."""
         step = trial.last_step
-        if step not in self._rungs:
+        if step is None or step not in self._rungs:
             return False
-        value = trial.intermediate_values[step]
-        if math.isnan(value):
-            return True
         others = [
             other.intermediate_values[step]
             for other in study.get_trials(deepcopy=False)
             if step in other.intermediate_values and other.number != trial.number
         ]
+        return self.ends(step, trial.intermediate_values[step], others, study.direction)
+
+    def ends(
+        self, step: int, value: float, others: Sequence[float], direction: StudyDirection
+    ) -> bool:
+        """Whether a trial with this value ends at the step.
+
+        Args:
+            step: G updates.
+            value: the trial's.
+            others: what all other trials reported at the step.
+            direction: of the study.
+        """
+        if step not in self._rungs:
+            return False
+        if math.isnan(value):
+            return True
         n = len(others) + 1
         # 0.28 * 25 is a little above 7 in floating point and must not become 8.
         places = math.ceil(self._keep * n - 1e-9)
-        return n >= self._least and _better(others, value, study.direction) >= places
+        return n >= self._least and _better(others, value, direction) >= places
 
 
 def _better(others: Sequence[float], value: float, direction: StudyDirection) -> int:

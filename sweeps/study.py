@@ -7,28 +7,22 @@ continued: an owner that dies at any write is replaced by a new one on the same 
 
 from __future__ import annotations
 
-import copy
 import functools
-import json
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import optuna
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial
 
-from sweeps.continuation import open_study
+from sweeps.ahead import MOST_READY, Ahead
 from sweeps.ledger import Ledger, Ticket
-from sweeps.mirror import Mirror
-from sweeps.objective import constraint
 from sweeps.outage import OUTAGE_S, Lifeline
 from sweeps.protocol import Assignment, Final, Outcome, Reply, RungReport, StudyStatus
-from sweeps.sampler import make_sampler
+from sweeps.record import Record
 from sweeps.settings import Pruner, StudySettings
 from sweeps.store import StorageError
-from sweeps.study_place import Place, open_storage, study_name
+from sweeps.study_place import Place
 
 __all__ = ["LEASE_S", "StudyOwner"]
 
@@ -38,20 +32,7 @@ of a cohort, which compiles; workers that need longer send heartbeats."""
 
 _MOST_NOTICES = 100  # all travel with every status
 
-# User attributes of a trial.
-_HYPERPARAMETERS, _SEEDS, _OWNER, _OUTCOME = "hyperparameters", "seeds", "owner", "outcome"
-_BASELINE = "baseline"
-# And one of the study.
-_LIVES = "lives"
-
 _Result = TypeVar("_Result")
-
-# For trials that somebody else told, with Optuna's own tools.
-_BY_STATE = {
-    TrialState.COMPLETE: Outcome.COMPLETE,
-    TrialState.PRUNED: Outcome.PRUNED,
-    TrialState.FAIL: Outcome.FAILED,
-}
 
 
 class StudyOwner:
@@ -66,6 +47,7 @@ class StudyOwner:
         lease_s: seconds of silence after which a worker's trials are given to others.
         clock: seconds, never going back.
         outage_s: seconds for which a storage that fails is tried again.
+        ahead: whether trials may be prepared before they are asked for, see `sweeps.ahead`.
 
     Raises:
         ConfigError: the study was begun with settings whose values cannot be compared.
@@ -82,11 +64,12 @@ class StudyOwner:
         lease_s: float = LEASE_S,
         clock: Callable[[], float] = time.monotonic,
         outage_s: float = OUTAGE_S,
+        ahead: bool = False,
     ) -> None:
         self._settings = settings
-        self._suggest = suggest
         self._run_id = run_id
-        self._place = place
+        self._new_record = functools.partial(Record, settings, suggest, place)
+        self._most_ready = min(MOST_READY, max(1, settings.in_flight // 4)) if ahead else 0
         self._new_ledger = functools.partial(Ledger, run_id, lease_s, clock)
         self._stopping = False
         self._failure: str | None = None
@@ -96,17 +79,23 @@ class StudyOwner:
 
     def _open(self) -> None:
         """Opens the study, and recalls all that is known of its trials."""
-        self._storage = open_storage(self._place, own=True)
-        self._study = open_study(self._storage, self._settings, study_name(self._place))
-        self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        self._let_go()
+        self._record = self._new_record()
+        self._ahead = Ahead(self._record.draw, self._most_ready)
         self._ledger = self._new_ledger()
         self._ended: Counter[Outcome] = Counter()
         self._best: tuple[int, float] | None = None
-        trials = self._study.get_trials(deepcopy=False)
-        settings = self._settings
-        self._study.sampler = make_sampler(settings.sampler, settings.seed, len(trials))
-        self._recall(trials)
-        self._enqueue_baselines(trials)
+        self._ledger.recall_lives(self._record.lives(self._run_id))
+        for ticket in self._record.running():
+            self._ledger.add(ticket)
+        for trial, outcome, value in self._record.ended():
+            self._count(trial, outcome, value)
+        self._record.enqueue_baselines()
+
+    def _let_go(self) -> None:
+        if hasattr(self, "_record"):
+            self._ahead.end()
+            self._record.close()
 
     def exchange(
         self,
@@ -148,7 +137,7 @@ class StudyOwner:
         # All are in before the first is judged: see `sweeps.pruner`.
         latest = {report.trial: report for report in sorted(reports, key=lambda r: r.step)}
         for report in reports:
-            self._record(worker, report)
+            self._report(worker, report)
         for final in finals:
             self._finish(worker, final)
         ended = {final.trial for final in finals}
@@ -181,7 +170,7 @@ class StudyOwner:
         def begin() -> int:
             self._ledger.heard(worker)
             deaths = self._ledger.begin(worker)
-            self._write_lives()
+            self._record.write_lives(self._run_id, self._ledger.lives)
             return deaths
 
         return self._surviving(begin)
@@ -197,14 +186,13 @@ class StudyOwner:
         def release() -> None:
             self._ledger.heard(worker)
             for ticket in self._ledger.release(worker):
-                self._write_owner(ticket)
+                self._record.write_owner(ticket)
 
         self._surviving(release)
 
     def close(self) -> None:
         """Lets go of the study, for another owner in the same process."""
-        if isinstance(self._storage, Mirror):
-            self._storage.close()
+        self._let_go()
 
     def request_stop(self) -> None:
         """From now on gives nothing out, and tells every worker to stop."""
@@ -243,53 +231,43 @@ class StudyOwner:
     def _surviving(self, call: Callable[[], _Result]) -> _Result:
         """Does what may be repeated, also when the storage fails and comes back meanwhile."""
         try:
-            return self._lifeline.through(call)
+            return self._lifeline.through(lambda: self._durably(call))
         except StorageError as error:
             self.give_up(str(error))
             raise
 
+    def _durably(self, call: Callable[[], _Result]) -> _Result:
+        with self._record.together():
+            return call()
+
     # --- what workers reached
 
-    def _record(self, worker: str, report: RungReport) -> None:
-        """Reports a value to Optuna.
-
-        Through the storage, since `Trial.report` keeps a step's first value: a later attempt's
-        replaces an earlier one's, as its rows do, so that the study and the results agree.
-        """
+    def _report(self, worker: str, report: RungReport) -> None:
         ticket = self._ledger.held(worker, report.trial)
         if ticket is None:
             return
         ticket.step = report.step
-        trial_id = self._trial_id(report.trial)
-        known = self._storage.get_trial(trial_id).intermediate_values
-        if all(report.step > step for step in known):
+        if self._record.report(report):
             self._got_on(worker, ticket)
-        if known.get(report.step) != report.value:
-            self._storage.set_trial_intermediate_value(trial_id, report.step, report.value)
 
     def _got_on(self, worker: str, ticket: Ticket) -> None:
         """What comes further than ever before does not break its workers."""
         ticket.got_on = True
         if ticket.breaks:
             ticket.breaks = 0
-            self._write_owner(ticket)
+            self._record.write_owner(ticket)
         if self._ledger.got_on(worker):
-            self._write_lives()
+            self._record.write_lives(self._run_id, self._ledger.lives)
 
     def _judge(self, worker: str, report: RungReport) -> None:
         ticket = self._ledger.held(worker, report.trial)
         if ticket is None or self._settings.pruner is Pruner.NONE:
             return
         # More diverged than allowed: it will not become feasible again.
-        if self._excess(ticket, report.diverged) > 0:
+        if self._record.excess(ticket, report.diverged) > 0:
             ticket.condemned = True
             return
-        trial = copy.copy(self._storage.get_trial(self._trial_id(report.trial)))
-        # An earlier attempt may have reported later rungs; this one is judged where it stands.
-        trial.intermediate_values = {
-            step: value for step, value in trial.intermediate_values.items() if step <= report.step
-        }
-        ticket.condemned |= self._study.pruner.prune(self._study, trial)
+        ticket.condemned |= self._record.judges(report)
 
     def _is_condemned(self, worker: str, trial: int) -> bool:
         ticket = self._ledger.held(worker, trial)
@@ -299,36 +277,15 @@ class StudyOwner:
         ticket = self._ledger.held(worker, final.trial)
         if ticket is None:
             return
-        trial_id = self._trial_id(final.trial)
-        trial = self._storage.get_trial(trial_id)
-        value = _last_value(trial)
-        # Nothing is complete without a number or a seed that is left, whatever share is allowed.
-        seeds = len(ticket.seeds)
-        whole = math.isfinite(value) and final.diverged < seeds
-        sound = final.outcome is not Outcome.COMPLETE or whole
-        excess = self._excess(ticket, final.diverged if sound else seeds)
-        if "diverged_share" not in trial.constraints:
-            Trial(self._study, trial_id).set_constraint("diverged_share", excess)
-        outcome = _judged(final.outcome, excess, sound)
-        self._storage.set_trial_user_attr(trial_id, _OUTCOME, outcome.value)
-        match outcome:
-            case Outcome.COMPLETE:
-                self._study.tell(final.trial, value, TrialState.COMPLETE, skip_if_finished=True)
-            case Outcome.PRUNED | Outcome.DIVERGED:
-                self._study.tell(final.trial, state=TrialState.PRUNED, skip_if_finished=True)
-            case Outcome.FAILED:
-                self._study.tell(final.trial, state=TrialState.FAIL, skip_if_finished=True)
+        outcome, value = self._record.finish(ticket, final)
         self._ledger.remove(final.trial)
         self._count(final.trial, outcome, value)
-
-    def _excess(self, ticket: Ticket, diverged: int) -> float:
-        return constraint(diverged, len(ticket.seeds), self._settings.allowed_diverged_share)
 
     def _count(self, trial: int, outcome: Outcome, value: float) -> None:
         self._ended[outcome] += 1
         if outcome is not Outcome.COMPLETE:
             return
-        sign = -1 if self._study.direction is optuna.study.StudyDirection.MAXIMIZE else 1
+        sign = self._record.sign
         if self._best is None or sign * value < sign * self._best[1]:
             self._best = (trial, value)
 
@@ -336,44 +293,36 @@ class StudyOwner:
 
     def _give_out(self, worker: str, want: int) -> tuple[list[Assignment], list[Assignment]]:
         """Trials given up, and trials to begin: those begun before first."""
+        for ticket in self._ahead.collect():
+            self._ledger.add(ticket)
         lost: list[Assignment] = []
         refills: list[Assignment] = []
         for ticket in self._ledger.free(worker):
             if self._ledger.broken(ticket):
                 lost.append(self._give(ticket, worker))
-            elif len(refills) < want:
+            elif len(refills) < want and (ticket.run or self._room > 0):
                 refills.append(self._give(ticket, worker))
-        begun = self._ended.total() + len(self._ledger)
-        room = min(
-            want - len(refills),
-            self._settings.in_flight - len(self._ledger),
-            self._settings.trials - begun,
-        )
-        for _ in range(room):
-            refills.append(self._give(self._prepare(self._study.ask()), worker))
+        lacking = min(want - len(refills), self._room, self._left)
+        for ticket in self._ahead.at_once(lacking):
+            self._ledger.add(ticket)
+            refills.append(self._give(ticket, worker))
+        self._ahead.aim(ready=self._ledger.ready, left=self._left, wanted=lacking)
         return lost, refills
 
-    def _prepare(self, trial: Trial) -> Ticket:
-        """Settles what is trained; continues where a crash left the trial half prepared."""
-        attrs = trial.user_attrs
-        hyperparameters = attrs.get(_HYPERPARAMETERS)
-        if hyperparameters is None:
-            hyperparameters = self._suggest(trial)
-            trial.set_user_attr(_HYPERPARAMETERS, hyperparameters)
-        if _SEEDS not in attrs:
-            trial.set_user_attr(_SEEDS, list(self._settings.seeds_of(trial.number)))
-        ticket = Ticket(
-            trial=trial.number,
-            hyperparameters=hyperparameters,
-            seeds=self._settings.seeds_of(trial.number),
-            **attrs.get(_OWNER, {}),
-        )
-        self._ledger.add(ticket)
-        return ticket
+    @property
+    def _room(self) -> int:
+        """Trials that may be given out as far as those in flight go."""
+        return self._settings.in_flight - (len(self._ledger) - self._ledger.ready)
+
+    @property
+    def _left(self) -> int:
+        """Trials that are still to begin."""
+        begun = self._ended.total() + len(self._ledger) + self._ahead.underway
+        return self._settings.trials - begun
 
     def _give(self, ticket: Ticket, worker: str) -> Assignment:
         self._ledger.give(ticket, worker)
-        self._write_owner(ticket)
+        self._record.write_owner(ticket)
         return Assignment(
             trial=ticket.trial,
             attempt=ticket.attempt,
@@ -381,51 +330,3 @@ class StudyOwner:
             seeds=ticket.seeds,
             breaks=ticket.breaks,
         )
-
-    def _write_owner(self, ticket: Ticket) -> None:
-        owner = {name: getattr(ticket, name) for name in ("run", "worker", "attempt", "breaks")}
-        self._storage.set_trial_user_attr(self._trial_id(ticket.trial), _OWNER, owner)
-
-    def _write_lives(self) -> None:
-        lives = {"run": self._run_id, "workers": dict(self._ledger.lives)}
-        self._study.set_user_attr(_LIVES, lives)
-
-    # --- what the journal holds
-
-    def _recall(self, trials: list[FrozenTrial]) -> None:
-        lives = self._study.user_attrs.get(_LIVES, {})
-        if lives.get("run") == self._run_id:
-            self._ledger.recall_lives(lives["workers"])
-        for trial in trials:
-            if trial.state is TrialState.RUNNING:
-                self._prepare(Trial(self._study, self._trial_id(trial.number)))
-            elif trial.state.is_finished():
-                outcome = trial.user_attrs.get(_OUTCOME, _BY_STATE[trial.state])
-                self._count(trial.number, Outcome(outcome), _last_value(trial))
-
-    def _enqueue_baselines(self, trials: list[FrozenTrial]) -> None:
-        """Each baseline once, over all runs: a trial remembers which one it is."""
-        known = {_text(trial.user_attrs.get(_BASELINE)) for trial in trials}
-        for baseline in map(dict, self._settings.baselines):
-            if _text(baseline) not in known:
-                known.add(_text(baseline))
-                self._study.enqueue_trial(baseline, user_attrs={_BASELINE: baseline})
-
-    def _trial_id(self, trial: int) -> int:
-        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, trial)
-
-
-def _judged(outcome: Outcome, excess: float, sound: bool) -> Outcome:
-    """What a trial counts as; infeasible ones never as complete or merely pruned."""
-    if outcome is not Outcome.FAILED and (excess > 0 or not sound):
-        return Outcome.DIVERGED
-    return outcome
-
-
-def _last_value(trial: FrozenTrial) -> float:
-    """The last reported value; NaN if there is none."""
-    return math.nan if trial.last_step is None else trial.intermediate_values[trial.last_step]
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)

@@ -16,7 +16,17 @@ from sweeps.study_url import JOURNAL, StudyUrl
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-__all__ = ["STUDY_NAME", "DatabaseStudy", "Place", "open_storage", "study_name", "study_place"]
+    from sweeps.mirror import Mirror
+
+__all__ = [
+    "STUDY_NAME",
+    "DatabaseStudy",
+    "Place",
+    "open_own_storage",
+    "open_storage",
+    "study_name",
+    "study_place",
+]
 
 STUDY_NAME = "gansweep"
 """Of the one study in a sweep's journal."""
@@ -81,14 +91,8 @@ def study_name(place: Place) -> str:
     return STUDY_NAME if isinstance(place, Path) else place.name
 
 
-def open_storage(place: Place, *, own: bool = False) -> BaseStorage:
-    """Optuna's storage there, which is made if it does not exist.
-
-    Args:
-        place: of the study.
-        own: whether to write to it, as the only one. It matters to a database alone: who may
-            write to a journal is settled by a lock beside it.
-    """
+def open_storage(place: Place) -> BaseStorage:
+    """Optuna's storage there, to look at."""
     # Only now: a mistake in a config is answered before Optuna is imported.
     if isinstance(place, Path):
         from sweeps.journal import open_journal
@@ -96,4 +100,20 @@ def open_storage(place: Place, *, own: bool = False) -> BaseStorage:
         return open_journal(place)
     from sweeps.database import open_database
 
-    return open_database(place, own=own)
+    return open_database(place)
+
+
+def open_own_storage(place: Place) -> Mirror:
+    """Optuna's storage there, to be its only writer; made if it does not exist.
+
+    In a database it is locked; who may write to a journal is settled by a lock beside it.
+    """
+    if isinstance(place, Path):
+        from sweeps.journal import open_journal
+        from sweeps.mirror import Mirror
+
+        journal = open_journal(place)
+        return Mirror(journal, STUDY_NAME, together=journal.together)
+    from sweeps.database import own_database
+
+    return own_database(place)

@@ -12,7 +12,7 @@ import pytest
 from gan_core.config import ConfigError
 from sweeps import database
 from sweeps.continuation import check_study, load_study
-from sweeps.database import DatabaseError, open_database
+from sweeps.database import DatabaseError, own_database
 from sweeps.protocol import Final, Outcome, RungReport
 from sweeps.settings import StudySettings
 from sweeps.store import StorageError
@@ -182,7 +182,7 @@ def test_the_password_may_come_from_the_environment(postgresql, study, own, monk
 def test_without_psycopg_it_says_what_to_install(study, monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r'needs psycopg: pip install "gansweep\[postgresql\]"'):
-        open_database(study, own=True)
+        own_database(study)
 
 
 def test_the_lock_goes_with_its_process_and_not_before(study, own, monkeypatch):

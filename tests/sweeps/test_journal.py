@@ -62,3 +62,21 @@ def test_the_lock_of_a_killed_writer_is_broken_also_under_a_relative_path(tmp_pa
     study.ask()
     assert 0.2 <= time.monotonic() - start < LOCK_GRACE_S
     assert not os.path.lexists(f"{path}.lock")
+
+
+def test_what_goes_together_is_synced_once_and_is_in_the_file_at_once(tmp_path, monkeypatch):
+    path, synced = tmp_path / "journal.log", []
+    study = begin(path, trials=0)
+    monkeypatch.setattr("sweeps.journal.os.fsync", lambda file: synced.append(path.stat().st_size))
+    with study._storage.together():
+        for _ in range(3):
+            study.tell(study.ask(), 1.0)
+            seen = optuna.load_study(study_name="s", storage=open_journal(path))
+            assert len(seen.trials) == len(study.trials)
+        assert synced == []
+    assert synced == [path.stat().st_size]
+    study.ask()
+    assert len(synced) == 2
+    with study._storage.together():
+        pass
+    assert len(synced) == 2

@@ -3,17 +3,17 @@ import json
 import math
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.samplers._tpe.sampler import _split_trials
-from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import TrialState
 
-from sweeps.journal import open_journal
+from sweeps.journal import JournalFile, open_journal
 from sweeps.protocol import Assignment, Final, Outcome, RungReport
 from sweeps.settings import Pruner, Sampler, StudySettings
 from sweeps.study import StudyOwner
@@ -259,6 +259,44 @@ def test_a_baseline_that_is_added_when_resuming_is_tried(make):
     again, added = begin(make(settings, "again"), want=2)
     assert again.trial == 0
     assert added.hyperparameters["lr_g"] == 2e-4
+
+
+@pytest.mark.parametrize("slow_s", [0.0, 0.04])
+def test_a_sweep_whose_trials_are_prepared_ahead_is_as_whole(make, journal, slow_s):
+    settings = dataclasses.replace(SETTINGS, trials=24, steps=40)
+
+    def slow_suggest(trial):
+        time.sleep(slow_s)
+        return suggest(trial)
+
+    owner = StudyOwner(settings, slow_suggest, journal, "run", ahead=True)
+    workers = [Worker("a", 5, 3e-3), Worker("b", 3, 3e-3)]
+    most, end = 0, time.monotonic() + 60
+    while not owner.status().done and time.monotonic() < end:
+        for worker in workers:
+            worker.obey(owner.exchange(*worker.message(settings)))
+        most = max(most, sum(len(worker.held) for worker in workers))
+    owner.close()
+    assert times_finished(journal) == dict.fromkeys(range(24), 1)
+    assert sorted(a.trial for worker in workers for a in worker.seen) == list(range(24))
+    assert most <= settings.in_flight
+
+
+def test_trials_that_were_prepared_and_not_given_are_the_first_after_a_restart(make, journal):
+    def slow_suggest(trial):
+        time.sleep(0.05)
+        return suggest(trial)
+
+    owner = StudyOwner(SETTINGS, slow_suggest, journal, "run", ahead=True)
+    begin(owner)
+    end = time.monotonic() + 60
+    while owner.status().running < 3 and time.monotonic() < end:
+        owner.exchange("w", (0,), (), (), 0)
+    owner.close()
+    prepared = [trial.user_attrs["hyperparameters"] for trial in trials_in(journal)[1:3]]
+    again = begin(make(), "b", want=3)
+    assert [a.trial for a in again] == [1, 2, 3]
+    assert [a.hyperparameters for a in again[:2]] == prepared
 
 
 # --- repeated, lost and late messages
@@ -516,19 +554,19 @@ class Crash(BaseException):
 
 def tear_write(monkeypatch, nth):
     """Lets the nth write to the journal from now on break off in the middle of its line."""
-    append, count = JournalFileBackend.append_logs, 0
+    append, count = JournalFile.append_logs, 0
 
     def append_until_crash(self, logs):
         nonlocal count
         count += 1
         if count == nth:
             line = json.dumps(logs[0]).encode()
-            with Path(self._file_path).open("ab") as file:
+            with self._path.open("ab") as file:
                 file.write(line[: len(line) // 2])
             raise Crash
         append(self, logs)
 
-    monkeypatch.setattr(JournalFileBackend, "append_logs", append_until_crash)
+    monkeypatch.setattr(JournalFile, "append_logs", append_until_crash)
 
 
 def run_through_a_crash(make, settings, workers):
