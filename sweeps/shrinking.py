@@ -87,7 +87,8 @@ class ShrinkingWorker:
         self._before = Advance()  # what earlier cohorts of this process came to
         self._last = Advance()
         if self._room < self._full_room:
-            self._tell(f"died {deaths} times in a row, and goes on with {self.slots} members")
+            often = "died" if deaths == 1 else f"died {deaths} times in a row"
+            self._tell(f"{often} without getting on, and goes on with {self.slots} members")
         self._worker = self._new_worker()
 
     @property

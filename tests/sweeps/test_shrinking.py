@@ -2,6 +2,8 @@
 
 import re
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -289,3 +291,48 @@ def test_two_that_kill_are_both_found_and_the_rest_is_trained_with_all_slots(tmp
     sweep = Sweep(tmp_path, "search.trials=12")
     assert killed_again_and_again(sweep, lambda reports: {2, 3} & reports.keys()) == {2, 3}
     assert 8 in set(sweep.table().query("status == 'complete'")["slots"])
+
+
+# In a worker of Ray's, memory is for four members, and what is narrow kills.
+CRUEL = """
+import os, resource, signal
+from pathlib import Path
+
+def in_worker():
+    return Path("/proc/self/cmdline").read_text().startswith("ray::")
+
+def factory(latent_dim, sample_shape):
+    import nets
+    if in_worker():
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+            most = pages * resource.getpagesize() + 6 * 2**30
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        if latent_dim == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return nets.factory(latent_dim, sample_shape)
+"""
+
+
+@pytest.mark.slow  # begins Ray, and a process of it at each death
+def test_on_ray_a_trial_that_kills_is_set_aside_and_the_others_train_within_the_memory(tmp_path):
+    (tmp_path / "nets.py").write_text(NETS.format(forward=2**28, narrow=1))
+    (tmp_path / "cruel.py").write_text(CRUEL)
+    changes = [*SMALL, baselines(16, 16, 16, 16, 8), "search.trials=5"]
+    changes += ["resources.workers=1", "model.architecture=cruel:factory"]
+    options = [word for change in changes for word in ("--set", change)]
+    ran = subprocess.run(
+        [sys.executable, "-m", "sweeps", "run", "--name", "cruel", *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert ran.returncode == 0, ran.stderr
+    trials = pd.read_parquet(tmp_path / "runs" / "cruel" / "trials").drop_duplicates("trial")
+    trials = trials.set_index("trial")
+    assert list(trials["status"].sort_index()) == [*["complete"] * 4, "failed"]
+    assert trials.loc[4, "error"] == "its worker died 3 times while it trained"
+    assert set(trials["slots"]) <= {2, 4}
+    assert re.search(r"worker-0 died .*, and goes on with \d members", ran.stderr)
+    assert re.search(r"worker-0 ran out of memory with 8 members at a time, .* with 4", ran.stderr)
