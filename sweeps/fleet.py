@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from gan_core.config import ConfigError
 from sweeps.cluster_plan import gpu_share
@@ -57,10 +58,11 @@ class Fleet:
     ) -> None:
         self._owner = own_study(config, plan, journal)
         self._demand = Demand(max(1, plan.slots // config.train.seeds))
-        self.status()  # begins no worker before there is an owner
+        is_done = self.status().done  # begins no worker before there is an owner
         tuner = _tuner(config, plan, store, log_dir, self._owner, expected, self._demand)
         self._fit = _Fit(tuner)
-        self._fit.start()
+        if not is_done:
+            self._fit.start()
 
     def is_running(self) -> bool:
         """Whether there are workers."""
@@ -164,12 +166,23 @@ def _tuner(
             name="tune",
             storage_path=str(log_dir),
             verbose=0,
+            callbacks=[_Silent()],
             failure_config=tune.FailureConfig(
                 max_failures=restarts(max(1, plan.slots // config.train.seeds))
             ),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
+
+
+class _Silent(TrialProgressCallback):
+    """In place of Tune's own, which says of a worker that ends before its first result that it did.
+
+    On standard output, which is the results', at every verbosity.
+    """
+
+    def _print(self, msg: str) -> None:
+        """Says nothing."""
 
 
 def _claim(plan: Plan, worker: int) -> tune.PlacementGroupFactory:
