@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import optuna
 from optuna.storages import BaseStorage
 
 from gan_core.config import ConfigError
+from sweeps.chatter import without_chatter
 from sweeps.mistakes import SweepConfigError, shown
 from sweeps.objective import direction
 from sweeps.pruner import make_pruner
@@ -47,7 +47,7 @@ def open_study(
         keep=settings.pruner_keep,
     )
     wanted = direction(settings.objective)
-    with _without_chatter():
+    with without_chatter():
         study = optuna.create_study(
             storage=storage,
             study_name=name,
@@ -127,14 +127,3 @@ def _check_fixed(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 def _changed(key: str, value: Any, begun: str) -> ConfigError:
     right = f"this study was begun {begun}; another value needs a new sweep"
     return SweepConfigError(key, value, right)
-
-
-@contextlib.contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Keeps Optuna from announcing on stderr that it made or found a study."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)

@@ -15,6 +15,8 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeps.chatter import without_chatter
+
 __all__ = ["Mirror"]
 
 
@@ -51,7 +53,8 @@ class Mirror(InMemoryStorage):
 
     def _take_in(self, study_behind: int, directions: Sequence[StudyDirection]) -> None:
         self._study_behind = study_behind
-        study_id = super().create_new_study(directions, self._name)
+        with without_chatter():
+            study_id = super().create_new_study(directions, self._name)
         for key, value in self._behind.get_study_user_attrs(study_behind).items():
             super().set_study_user_attr(study_id, key, value)
         for key, value in self._behind.get_study_system_attrs(study_behind).items():
