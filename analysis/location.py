@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -30,6 +31,16 @@ _MISSING = re.compile(r"NO_SUCH_KEY|NO_SUCH_BUCKET|NoSuchBucket|NOT_FOUND|HTTP s
                       r"|Bucket '.+' not found")  # fmt: skip
 _OF_A_STORE = re.compile(r"AWS Error|google::cloud|Azure|^Bucket '")
 _UNREACHABLE = re.compile(r"NETWORK_CONNECTION|UNAVAILABLE|curlCode|CURL error|resolve host")
+
+
+_S3_OPTIONS = {
+    "allow_bucket_creation",
+    "allow_delayed_open",
+    "endpoint_override",
+    "region",
+    "scheme",
+}
+_ATTEMPTS = 5  # the library's own are 3
 
 
 class StoreError(OSError):
@@ -67,7 +78,7 @@ class Location:
         return "no such directory"
 
 
-def locate(path: str | os.PathLike[str]) -> Location:
+def locate(path: str | os.PathLike[str], *, attempts: int = _ATTEMPTS) -> Location:
     """Finds the filesystem of a path or URI.
 
     Nothing is asked of it yet, save Amazon's S3 where the bucket lies if no region is named.
@@ -79,6 +90,7 @@ def locate(path: str | os.PathLike[str]) -> Location:
             tools (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`;
             `GOOGLE_APPLICATION_CREDENTIALS`), or from the URI's query:
             `?region=eu-west-1`, `?endpoint_override=http://127.0.0.1:9000` for MinIO and others.
+        attempts: at each request to S3, which now and then asks to slow down.
 
     Raises:
         ValueError: no known scheme, or the URI is not one of its kind.
@@ -92,7 +104,10 @@ def locate(path: str | os.PathLike[str]) -> Location:
         try:
             filesystem, root = fs.FileSystem.from_uri(text)
         except pa.ArrowInvalid as error:
-            raise ValueError(f"{name}: {on_one_line(error)}") from None
+            # Which may quote the whole of it.
+            raise ValueError(f"{name}: {on_one_line(error).replace(text, name)}") from None
+    if isinstance(filesystem, fs.S3FileSystem):
+        filesystem = _patient(filesystem, text, attempts)
     return Location(name, filesystem, root.rstrip("/"))
 
 
@@ -127,6 +142,33 @@ def plain_errors(name: str) -> Iterator[None]:
 def on_one_line(error: Exception) -> str:
     """The error's text without line breaks."""
     return " ".join(str(error).split())
+
+
+def _patient(filesystem: fs.S3FileSystem, uri: str, attempts: int) -> fs.S3FileSystem:
+    """The same, but a request is repeated as asked for, and a small object put by one request.
+
+    A URI cannot say so. One that says more than can be said here stays as it is.
+    """
+    parts = urlsplit(uri)
+    options = dict(parse_qsl(parts.query))
+    if not {*options} <= _S3_OPTIONS:
+        return filesystem
+    return fs.S3FileSystem(
+        access_key=unquote(parts.username) if parts.username else None,
+        secret_key=unquote(parts.password) if parts.password else None,
+        region=filesystem.region,
+        scheme=options.get("scheme"),
+        endpoint_override=options.get("endpoint_override", _endpoint()),
+        allow_bucket_creation=options.get("allow_bucket_creation") == "true",
+        allow_delayed_open=True,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=attempts),
+    )
+
+
+def _endpoint() -> str | None:
+    """From the environment, where the library looks for it with a URI alone."""
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    return next((os.environ[name] for name in names if os.environ.get(name)), None)
 
 
 def _without_secrets(uri: str) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from gan_core.config import ConfigError
 from sweeps.config import SweepConfig
-from sweeps.config_file import load_config
-from sweeps.naming import CONFIG_NAME, DEFAULT_STORAGE, list_sweeps
+from sweeps.config_file import config_of
+from sweeps.finding import list_sweeps
+from sweeps.naming import CONFIG_NAME, DEFAULT_STORAGE
+from sweeps.uri import is_uri
+
+if TYPE_CHECKING:
+    from sweeps.store import Store
 
 __all__ = [
     "CLUSTER",
@@ -42,18 +47,20 @@ SWEEP, RESULTS, CLUSTER = "Sweep", "Results", "Cluster"
 def known_sweeps(context: typer.Context, incomplete: str) -> list[str]:
     """Names of sweeps that a shell may complete to."""
     storage = context.params.get("storage") or DEFAULT_STORAGE
-    names = list_sweeps(Path(storage).expanduser())
+    names = [] if is_uri(storage) else list_sweeps(storage)  # nobody waits for a completion
     return [name for name in names if name.startswith(incomplete)]
 
 
 Sweep = Annotated[
     str,
     typer.Argument(
-        metavar="SWEEP", help="A sweep's name, or its directory.", autocompletion=known_sweeps
+        metavar="SWEEP",
+        help="A sweep's name, or its directory or URI.",
+        autocompletion=known_sweeps,
     ),
 ]
 Storage = Annotated[
-    str, typer.Option("--storage", metavar="DIR", help="Where SWEEP is looked for by name.")
+    str, typer.Option("--storage", metavar="DIR|URI", help="Where SWEEP is looked for by name.")
 ]
 Trial = Annotated[str, typer.Argument(metavar="TRIAL", help='A number, or "best".')]
 Seed = Annotated[
@@ -62,10 +69,13 @@ Seed = Annotated[
 
 
 def stored(
-    directory: Path, options: Mapping[str, Any] | None = None, *, check_files: bool = False
+    store: Store, options: Mapping[str, Any] | None = None, *, check_files: bool = False
 ) -> SweepConfig:
-    """The config in a sweep's directory, with these values instead; see `load_config`."""
-    return load_config(directory / CONFIG_NAME, options=options, check_files=check_files)
+    """The config of a sweep, with these values instead; see `sweeps.config_file.load_config`."""
+    text, source = store.read_config(), f"{store.location}/{CONFIG_NAME}"
+    if text is None:
+        raise ConfigError("CONFIG", source, "there is no such file")
+    return config_of(text, source, options=options, check_files=check_files)
 
 
 def out_console() -> Console:

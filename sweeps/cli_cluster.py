@@ -20,13 +20,16 @@ from rich.table import Table
 from gan_core.config import ConfigError
 from sweeps.cli_arguments import DEFAULT_STORAGE, DONE, OURS, Storage, Sweep, out_console
 from sweeps.config_file import load_config
+from sweeps.finding import find_sweep
 from sweeps.lock import holder
 from sweeps.mistakes import SweepConfigError, SweepFailure
-from sweeps.naming import CONFIG_NAME, check_name, command, find_sweep
+from sweeps.naming import CONFIG_NAME, check_name, command
+from sweeps.uri import is_uri
 
 if TYPE_CHECKING:
     from sweeps.config import SweepConfig
     from sweeps.jobs import Job
+    from sweeps.store import Store
 
 __all__ = ["fetch", "list_submitted", "logs", "show_job", "stop", "submit"]
 
@@ -59,7 +62,7 @@ def submit(
         str | None, typer.Option(metavar="NAME", help="Of the sweep and of its job.")
     ] = None,
     storage: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The directory for sweeps, on the cluster.")
+        str | None, typer.Option(metavar="DIR|URI", help="The storage for sweeps, on the cluster.")
     ] = None,
     code: Annotated[
         Path, typer.Option(metavar="DIR", help="Where modules of your own architecture lie.")
@@ -99,7 +102,7 @@ def _check_submitted(config: SweepConfig) -> None:
     if config.name is None:
         right = "must be given: submitting a name again does not begin it again"
         raise SweepConfigError("name", None, right)
-    if "://" not in config.storage and not Path(config.storage).is_absolute():
+    if not is_uri(config.storage) and not Path(config.storage).is_absolute():
         right = "must be an absolute path that all nodes share: a job's own directory is temporary"
         raise ConfigError("storage", config.storage, right)
 
@@ -183,7 +186,7 @@ def stop(
     gansweep stop digits --address http://127.0.0.1:8265     was submitted there
     """
     if address is None:
-        return _stop_here(find_sweep(sweep, Path(storage).expanduser()))
+        return _stop_here(find_sweep(sweep, storage))
     from sweeps.jobs import jobs_at
 
     with jobs_at(address) as jobs:
@@ -192,17 +195,23 @@ def stop(
     return DONE
 
 
-def _stop_here(directory: Path, limit_s: float = 60.0) -> int:
-    process = holder(directory)
+def _stop_here(store: Store, limit_s: float = 60.0) -> int:
+    process = holder(store.home)
     if process is None:
-        raise ConfigError("SWEEP", directory.name, "no process of this machine runs it")
+        from sweeps.lease import running
+
+        other = None if store.is_local else running(store)
+        right = (
+            f"is run by {other}: stop it there" if other else "no process of this machine runs it"
+        )
+        raise ConfigError("SWEEP", store.name, right)
     os.kill(process, signal.SIGTERM)
     end = time.monotonic() + limit_s
-    while holder(directory) == process:
+    while holder(store.home) == process:
         if time.monotonic() > end:
-            raise SweepFailure(f"{directory.name}: process {process} has not stopped yet")
+            raise SweepFailure(f"{store.name}: process {process} has not stopped yet")
         time.sleep(0.2)
-    typer.echo(f"{directory.name}: stopped; {command('resume', directory)} goes on")
+    typer.echo(f"{store.name}: stopped; {command('resume', store.address)} goes on")
     return DONE
 
 
@@ -233,7 +242,7 @@ def fetch(
         raise ConfigError("--out", str(out), right)
     with jobs_at(address) as jobs:
         storage = jobs.job(name).storage
-        if "://" in storage:
+        if is_uri(storage):
             raise ConfigError("SWEEP", name, f"lies on an object store: {storage}/{name}")
         parcel = [python, "-m", "sweeps.parcel", f"{storage}/{name}"]
         job = f"{name}-fetch-{secrets.token_hex(4)}"

@@ -25,14 +25,14 @@ from sweeps.cli_arguments import (
 )
 from sweeps.cli_cluster import show_job
 from sweeps.config import SweepConfig
-from sweeps.lock import is_locked
+from sweeps.finding import find_sweep, list_sweeps
 from sweeps.mistakes import SweepFailure
-from sweeps.naming import find_sweep, list_sweeps
-from sweeps.watching import each_change
-from sweeps.weights import kept_members
+from sweeps.uri import child, shown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sweeps.store import Store
 
 __all__ = ["export", "fid", "replay", "report", "sample", "show_standing", "status"]
 
@@ -44,7 +44,7 @@ def status(
         str | None,
         typer.Argument(
             metavar="SWEEP",
-            help="A name or directory; without it, all.",
+            help="A name, directory or URI; without it, all.",
             autocompletion=known_sweeps,
         ),
     ] = None,
@@ -63,23 +63,23 @@ def status(
     """
     if address is not None:
         return show_job(sweep, address)
-    root = Path(storage).expanduser()
-    names = list_sweeps(root) if sweep is None else [sweep]
+    names = list_sweeps(storage) if sweep is None else [sweep]
     if not names:
-        raise ConfigError("--storage", storage, "holds no sweep; `gansweep run` begins one")
+        right = "holds no sweep; `gansweep run` begins one"
+        raise ConfigError("--storage", shown(storage), right)
     if sweep is not None:
-        directory = find_sweep(sweep, root)
-        show_standing(stored(directory), directory)
+        store = find_sweep(sweep, storage)
+        show_standing(stored(store), store)
         return DONE
-    shown = [_show_one_of_many(root, name) for name in names]
-    return DONE if all(shown) else OURS
+    could = [_show_one_of_many(storage, name) for name in names]
+    return DONE if all(could) else OURS
 
 
-def _show_one_of_many(root: Path, name: str) -> bool:
+def _show_one_of_many(storage: str, name: str) -> bool:
     """Whether it could be shown: one damaged sweep must not hide the others."""
     try:
-        directory = find_sweep(name, root)
-        show_standing(stored(directory), directory)
+        store = find_sweep(name, storage)
+        show_standing(stored(store), store)
     except (ConfigError, SweepFailure) as error:
         typer.echo(f"gansweep: {name}: {' '.join(str(error).split())}", err=True)
         return False
@@ -112,12 +112,16 @@ def report(
     gansweep report digits --watch --every 60     while it runs; the page follows by itself
     gansweep report digits --out digits.html --figures figures
 
-    Ctrl-C ends --watch and leaves the page as it is.
+    Ctrl-C ends --watch and leaves the page as it is. The page of a sweep in an object store is
+    written here, as SWEEP-report.html.
     """
-    directory = find_sweep(sweep, Path(storage).expanduser())
+    from sweeps.watching import each_change
+
+    store = find_sweep(sweep, storage)
+    out = out or (None if store.is_local else Path(f"{store.name}-report.html"))
     try:
-        for number, _ in enumerate(each_change(directory, every)):
-            path, done = _write_page(directory, out, figures, every if watch else None)
+        for number, _ in enumerate(each_change(store, every)):
+            path, done = _write_page(store, out, figures, every if watch else None)
             if number == 0:
                 typer.echo(path)
                 if show:
@@ -131,16 +135,17 @@ def report(
 
 
 def _write_page(
-    directory: Path, out: Path | None, figures: Path | None, refresh_s: int | None
+    store: Store, out: Path | None, figures: Path | None, refresh_s: int | None
 ) -> tuple[Path, bool]:
     """Writes what there is: the page, and whether the sweep is done, so that it is the last."""
     from analysis.report import write_figures, write_report
+    from sweeps.watching import is_running
 
     # A run has the last word after its last trial.
-    is_running, sweep = is_locked(directory), load_results(directory)
-    ended = sweep.trials["trial"].nunique() >= stored(directory).search.trials
-    done = ended and not is_running
-    with _refused_as("--out", out or directory):
+    runs, sweep = is_running(store), load_results(store)
+    ended = sweep.trials["trial"].nunique() >= stored(store).search.trials
+    done = ended and not runs
+    with _refused_as("--out", out or store.home):
         path = write_report(sweep, out, refresh_s=None if done else refresh_s)
     if figures is not None:
         with _refused_as("--figures", figures):
@@ -174,10 +179,10 @@ def export(
     It is a directory of G.safetensors and D.safetensors (state dicts of plain modules),
     config.json (hyperparameters, and the modules as PyTorch prints them) and samples.png.
     """
-    directory, _, member = _member(sweep, trial, seed, storage, with_weights=True)
+    store, _, member = _member(sweep, trial, seed, storage, with_weights=True)
     from sweeps.take_out import export as take_out
 
-    typer.echo(take_out(directory, member, out))
+    typer.echo(take_out(store, member, out))
     return DONE
 
 
@@ -201,10 +206,10 @@ def sample(
 
     The z are those that the GAN was judged by. A conditional GAN gets a row for each class.
     """
-    directory, _, member = _member(sweep, trial, seed, storage, with_weights=True)
+    store, _, member = _member(sweep, trial, seed, storage, with_weights=True)
     from sweeps.take_out import draw
 
-    typer.echo(draw(directory, member, out, n=n, between=interpolate))
+    typer.echo(draw(store, member, out, n=n, between=interpolate))
     return DONE
 
 
@@ -235,11 +240,11 @@ def fid(
     same split. Inception learnt photographs; of digits it sees little. It runs on a GPU where
     there is one; on a CPU 10,000 samples may take an hour or more.
     """
-    directory, _, member = _member(sweep, trial, seed, storage, with_weights=True)
-    config = stored(directory, check_files=True)
+    store, _, member = _member(sweep, trial, seed, storage, with_weights=True)
+    config = stored(store, check_files=True)
     from sweeps.fid import measure
 
-    for line in measure(config, directory, member, n=n, weights=weights):
+    for line in measure(config, store, member, n=n, weights=weights):
         typer.echo(line)
     return DONE
 
@@ -262,80 +267,92 @@ def replay(
     differs and training amplifies it: then the first rung is held to a tolerance; beyond it the
     exit code is 1. Kernels round by the number of GANs: "auto" trains as many copies as it takes.
     """
-    directory, loaded, member = _member(sweep, trial, seed, storage, with_weights=False)
-    config = stored(directory, check_files=True)
+    store, loaded, member = _member(sweep, trial, seed, storage, with_weights=False)
+    config = stored(store, check_files=True)
     from sweeps.comparison import show as show_comparison
     from sweeps.replay import rerun
 
-    comparison = rerun(config, directory, member, loaded.history, steps=steps, slots=slots)
+    comparison = rerun(config, store, member, loaded.history, steps=steps, slots=slots)
     show_comparison(comparison, out_console())
     return DONE if comparison.is_near else OURS
 
 
 def _member(
     sweep: str, trial: str, seed: int | None, storage: str, *, with_weights: bool
-) -> tuple[Path, Any, Any]:
-    """The sweep's directory, the sweep, and the member's row."""
+) -> tuple[Store, Any, Any]:
+    """Where the sweep is, the sweep, and the member's row."""
     from analysis.compare import leaderboard
     from sweeps.members import BEST, find_member
 
-    directory = find_sweep(sweep, Path(storage).expanduser())
-    objective, loaded = stored(directory).search.objective, load_results(directory)
+    store = find_sweep(sweep, storage)
+    objective, loaded = stored(store).search.objective, load_results(store)
     leaders = leaderboard(loaded, 1)["trial"] if trial == BEST else ()
     best = next((int(number) for number in leaders), None)
-    kept = kept_members(directory) if with_weights else None
+    kept = store.kept_members() if with_weights else None
     found = find_member(loaded.trials, trial, seed, best=best, objective=objective, kept=kept)
-    return directory, loaded, found
+    return store, loaded, found
 
 
-def load_results(directory: Path) -> Any:
-    """`analysis.load`; a damaged table is one line.
+def load_results(store: Store) -> Any:
+    """`analysis.load`; what cannot be read is one line.
 
     Raises:
-        SweepFailure: a part cannot be read.
+        SweepFailure: a part is damaged, or the storage cannot be read.
+        FileNotFoundError: there is no sweep.
     """
     from analysis.load import load
     from analysis.parts import PartError, SchemaVersionError
 
     try:
-        return load(directory)
+        return load(store.uri)
     except (PartError, SchemaVersionError) as error:
+        raise SweepFailure(str(error)) from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if store.is_local:
+            raise
         raise SweepFailure(str(error)) from None
 
 
-def show_standing(config: SweepConfig, directory: Path) -> None:
+def show_standing(config: SweepConfig, store: Store) -> None:
     """Judges what is there and prints it."""
     from analysis.compare import failure_rate, leaderboard
     from analysis.verdict import judge
     from sweeps.closing import Standing, show, write_best
 
-    sweep = load_results(directory)
+    sweep = load_results(store)
     verdicts, leaders = judge(sweep), leaderboard(sweep, _LEADERS)
-    write_best(leaders, sweep.samples, directory)
+    if not store.is_local:
+        with contextlib.suppress(OSError):
+            store.home.mkdir(parents=True, exist_ok=True)
+    write_best(leaders, sweep.samples, store.home)
     real = sweep.control.loc[sweep.control["kind"] == "real", config.search.objective]
     standing = Standing(
         config=config,
-        directory=directory,
+        store=store,
         trials=sweep.trials,
         verdicts=verdicts,
         failures=failure_rate(verdicts),
         leaders=leaders,
         real=None if real.empty else float(real.iloc[0]),
-        confirmed=_confirmed(config, directory, sweep, verdicts),
+        confirmed=_confirmed(config, store, sweep, verdicts),
     )
     show(standing, out_console())
 
 
 def _confirmed(
-    config: SweepConfig, directory: Path, again: Any, verdicts: pd.DataFrame
+    config: SweepConfig, store: Store, again: Any, verdicts: pd.DataFrame
 ) -> pd.DataFrame | None:
     """What came of a sweep that confirms another, if that is still beside it."""
     from analysis.confirm import confirmed
+    from sweeps.store import Store
 
     confirms = config.search.confirms
     if confirms is None:
         return None
     try:
-        return confirmed(load_results(directory.parent / confirms.sweep), again, verdicts)
+        beside = Store(child(store.storage, confirms.sweep))
+        return confirmed(load_results(beside), again, verdicts)
     except FileNotFoundError:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -24,20 +24,16 @@ from sweeps.cli_arguments import (
 from sweeps.cli_results import load_results, show_standing
 from sweeps.config import SweepConfig
 from sweeps.config_file import PRESETS, load_config, preset_text, to_toml
+from sweeps.finding import choose_name, existing, find_sweep, list_sweeps, short_name
 from sweeps.machine import this_machine
 from sweeps.mistakes import SweepConfigError
-from sweeps.naming import (
-    CONFIG_NAME,
-    choose_name,
-    command,
-    find_sweep,
-    list_sweeps,
-    short_name,
-)
+from sweeps.naming import CONFIG_NAME, command
 from sweeps.plan import Plan, plan
 from sweeps.plan_table import plan_table
 from sweeps.preflight import check_architecture
-from sweeps.weights import kept_trials
+
+if TYPE_CHECKING:
+    from sweeps.store import Store
 
 __all__ = ["confirm", "init", "resume", "run"]
 
@@ -104,7 +100,8 @@ def run(
     ] = None,
     name: Name = None,
     storage: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The directory for sweeps.")
+        str | None,
+        typer.Option(metavar="DIR|URI", help="The directory for sweeps, or s3://BUCKET/PREFIX."),
     ] = None,
     address: Address = None,
     or_resume: Annotated[
@@ -130,11 +127,11 @@ def run(
     given = {key: value for key, value in options.items() if value is not None}
     loaded = load_config(config, changes or (), options=given)
     if or_resume and not dry_run and loaded.name is not None:
-        directory = Path(loaded.storage).expanduser().absolute() / loaded.name
-        if directory.exists():
-            if (directory / CONFIG_NAME).exists():
-                _check_not_fewer(loaded.search.trials, stored(directory))
-            return _start(loaded, directory=directory, address=address)
+        store = existing(loaded.storage, loaded.name)
+        if store is not None:
+            if store.has_config():
+                _check_not_fewer(loaded.search.trials, stored(store))
+            return _start(loaded, store=store, address=address)
     return _begin(loaded, dry_run, address)
 
 
@@ -151,15 +148,17 @@ def resume(
     \b
     gansweep resume digits
     gansweep resume runs/digits --trials 128
+    gansweep resume s3://bucket/prefix/digits       also one that another machine began
     """
-    directory = find_sweep(sweep, Path(storage).expanduser())
-    config = stored(directory)
-    options: dict[str, Any] = {}
+    store = find_sweep(sweep, storage)
+    config = stored(store)
+    # Where it lies now, and with credentials that no stored config has.
+    options: dict[str, Any] = {} if store.is_local else {"storage": store.storage}
     if trials is not None:
         _check_not_fewer(trials, config)
-        options = {"search.trials": trials}
-    config = stored(directory, options, check_files=True)
-    return _start(config, directory=directory, address=address)
+        options["search.trials"] = trials
+    config = stored(store, options, check_files=True)
+    return _start(config, store=store, address=address)
 
 
 def _check_not_fewer(trials: int, config: SweepConfig) -> None:
@@ -195,45 +194,45 @@ def confirm(
     too much; else it holds up if what SWEEP said of it lies in the 95% interval of the
     interquartile mean over the fresh seeds, or is better or worse than said.
     """
-    directory = find_sweep(sweep, Path(storage).expanduser())
+    store = find_sweep(sweep, storage)
     if seeds < _FEWEST_SEEDS:
         right = f"must be >= {_FEWEST_SEEDS}: fewer cannot tell what is unstable"
         raise ConfigError("--seeds", seeds, right)
-    options: dict[str, Any] = {"name": name or f"{directory.name}-confirm"}
+    options: dict[str, Any] = {"name": name or f"{store.name}-confirm"}
     options |= {} if steps is None else {"train.steps": steps}
-    options["storage"] = str(directory.parent)
-    choose_name(directory.parent, options["name"], "")
-    changes = _confirming(directory, top=top, seeds=seeds)
-    confirming = stored(directory, changes | options, check_files=True)
+    options["storage"] = store.storage
+    choose_name(store.storage, options["name"], "")
+    changes = _confirming(store, top=top, seeds=seeds)
+    confirming = stored(store, changes | options, check_files=True)
     if not dry_run:
-        _tell(confirming, directory.name)
+        _tell(confirming, store.name)
     return _begin(confirming, dry_run)
 
 
-def _confirming(directory: Path, *, top: int, seeds: int) -> dict[str, Any]:
-    """What becomes of the config of the sweep in the directory."""
+def _confirming(store: Store, *, top: int, seeds: int) -> dict[str, Any]:
+    """What becomes of the config of the sweep."""
     from analysis.compare import leaderboard
     from sweeps.confirm import changes, fresh_seed, planned_seeds, winners
 
-    config, loaded = stored(directory), load_results(directory)
+    config, loaded = stored(store), load_results(store)
     gans = winners(loaded.trials, leaderboard(loaded, len(loaded.trials))["trial"], top)
     if not gans:
         right = "no trial was trained to its end and is sound, yet"
-        raise ConfigError("SWEEP", directory.name, right)
+        raise ConfigError("SWEEP", store.name, right)
     used = {*loaded.trials["seed"], *planned_seeds(config)}
-    for other in _confirmations(directory):
+    for other in _confirmations(store):
         used |= {*planned_seeds(other)}
-    return changes(config, directory.name, gans, seeds=seeds, seed=fresh_seed(used))
+    return changes(config, store.name, gans, seeds=seeds, seed=fresh_seed(used))
 
 
-def _confirmations(directory: Path) -> list[SweepConfig]:
+def _confirmations(store: Store) -> list[SweepConfig]:
     """Configs of the sweeps that confirm this one already."""
     found = []
-    for name in list_sweeps(directory.parent):
+    for name in list_sweeps(store.storage):
         with contextlib.suppress(ConfigError):  # a damaged one is no matter of this sweep's
-            other = stored(directory.parent / name)
+            other = stored(find_sweep(name, store.storage))
             confirms = other.search.confirms
-            found += [other] if confirms and confirms.sweep == directory.name else []
+            found += [other] if confirms and confirms.sweep == store.name else []
     return found
 
 
@@ -252,8 +251,8 @@ def _tell(confirming: SweepConfig, sweep: str) -> None:
 
 def _begin(config: SweepConfig, dry_run: bool, address: str | None = None) -> int:
     """Runs a new sweep, or shows what would run."""
-    root = Path(config.storage).expanduser().absolute()
-    named = config.model_copy(update={"name": choose_name(root, config.name, config.data.dataset)})
+    name = choose_name(config.storage, config.name, config.data.dataset)
+    named = config.model_copy(update={"name": name})
     if address is not None and not dry_run:
         return _start(config, address=address)
     planned = _plan_there(named, address) if address else _plan_here(named)
@@ -278,28 +277,26 @@ def _plan_here(config: SweepConfig) -> Plan:
 def _start(
     config: SweepConfig,
     planned: Plan | None = None,
-    directory: Path | None = None,
+    store: Store | None = None,
     address: str | None = None,
 ) -> int:
-    """Runs a sweep, a new one without a directory, and shows what came of it."""
+    """Runs a sweep, a new one without a place yet, and shows what came of it."""
     from sweeps.runner import launch
 
     progress = Console(stderr=True)
     if address is None:
         planned = planned or _plan_here(config)
-    home, status = launch(
-        config, planned=planned, console=progress, directory=directory, address=address
-    )
-    show_standing(config, home)
+    store, status = launch(config, planned=planned, console=progress, store=store, address=address)
+    show_standing(config, store)
     if not status.done:
-        again = command("resume", home, *(["--address", address] if address else []))
-        kept = len(kept_trials(home))
+        again = command("resume", store.address, *(["--address", address] if address else []))
+        kept = len(store.kept_trials())
         training = f" with what is kept of {kept} trials in training" if kept else ""
         progress.print(f"Stopped; {again} goes on{training}.", soft_wrap=True)
         return INTERRUPTED
-    hints = [f"{command('report', short_name(home))} makes a page of it"]
+    hints = [f"{command('report', short_name(store))} makes a page of it"]
     if config.search.confirms is None:
-        again = command("confirm", short_name(home))
+        again = command("confirm", short_name(store))
         hints.append(f"{again} trains the best again, on fresh seeds")
     out_console().print(f"Next: {'; '.join(hints)}.", soft_wrap=True, highlight=False)
     return DONE

@@ -12,13 +12,12 @@ import typer
 
 from sweeps.cli_arguments import DEFAULT_STORAGE, DONE, Storage, Sweep, stored
 from sweeps.cli_results import load_results
-from sweeps.lock import is_locked
+from sweeps.finding import find_sweep
 from sweeps.mistakes import SweepFailure
-from sweeps.naming import find_sweep
-from sweeps.watching import each_change
 
 if TYPE_CHECKING:
     from analysis.trackers import Tracker
+    from sweeps.store import Store
 
 __all__ = ["To", "track"]
 
@@ -62,13 +61,14 @@ def track(
     Doing it again adds only what is new. It reads what the sweep wrote, so no training waits for
     it. Each tracker is an extra: pip install "gansweep[tensorboard]", [mlflow] or [wandb].
     """
-    directory = find_sweep(sweep, Path(storage).expanduser())
+    store = find_sweep(sweep, storage)
     from analysis.trackers import TrackerError
+    from sweeps.watching import each_change
 
     try:
         tracker = _tracker(to, out, uri, project)
-        for _ in each_change(directory, every):
-            done = _add(directory, tracker, to)
+        for _ in each_change(store, every):
+            done = _add(store, tracker, to)
             if done or not watch:
                 break
     except TrackerError as error:
@@ -90,19 +90,20 @@ def _tracker(to: To, out: Path | None, uri: str | None, project: str) -> Tracker
     return makers[to]()
 
 
-def _add(directory: Path, tracker: Tracker, to: To) -> bool:
+def _add(store: Store, tracker: Tracker, to: To) -> bool:
     """Adds what is new; whether the sweep is done, so that nothing more will come."""
     from rich.console import Console
     from rich.progress import Progress
 
     from analysis.trackers import track as give
+    from sweeps.watching import is_running
 
     # A run has the last word after its last trial.
-    is_running, sweep = is_locked(directory), load_results(directory)
+    runs, sweep = is_running(store), load_results(store)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"to {to}")
         added = give(sweep, tracker, seen=lambda n, of: bar.update(task, completed=n, total=of))
     ended = sweep.trials["trial"].nunique()
     typer.echo(f"{sweep.name}: {added} trials added to {to}; it has {ended}")
-    return bool(ended >= stored(directory).search.trials and not is_running)
+    return bool(ended >= stored(store).search.trials and not runs)

@@ -14,11 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.config import SweepConfig
+from sweeps.store import Store
 
 __all__ = ["BEST_NAME", "Standing", "show", "write_best"]
 
 BEST_NAME = "best.png"
-"""File in a sweep's directory: samples of the best trial's first seed."""
+"""File in a sweep's home: samples of the best trial's first seed."""
 
 _BAR = 24  # characters for all members
 _STYLES = {"healthy": "green", "undertrained": "yellow", "undetermined": "dim"}
@@ -35,7 +36,7 @@ class Standing:
     """Where a sweep stands, as analysis read it."""
 
     config: SweepConfig
-    directory: Path
+    store: Store
     trials: pd.DataFrame
     """`analysis.load(directory).trials`"""
     verdicts: pd.DataFrame
@@ -53,7 +54,7 @@ class Standing:
 def show(standing: Standing, console: Console) -> None:
     """Prints it."""
     ended, asked = standing.trials["trial"].nunique(), standing.config.search.trials
-    console.print(Text(f"{standing.directory.name}: {ended} of {asked} trials ended", "bold"))
+    console.print(Text(f"{standing.store.name}: {ended} of {asked} trials ended", "bold"))
     if standing.confirmed is not None:
         console.print(_confirmed(standing, standing.confirmed))
     elif len(standing.leaders):
@@ -61,9 +62,10 @@ def show(standing: Standing, console: Console) -> None:
     if len(standing.verdicts):
         console.print(_verdicts(standing.verdicts))
         console.print(_failure_rate(standing.failures.iloc[0]))
-    console.print(f"Results: {standing.directory}", soft_wrap=True)
-    if (standing.directory / BEST_NAME).exists():
-        console.print(f"Samples of the best: {standing.directory / BEST_NAME}", soft_wrap=True)
+    console.print(f"Results: {standing.store.address}", soft_wrap=True)
+    best = standing.store.home / BEST_NAME
+    if best.exists():
+        console.print(f"Samples of the best: {best}", soft_wrap=True)
 
 
 def write_best(leaders: pd.DataFrame, samples: pd.DataFrame, directory: Path) -> None:
@@ -72,7 +74,7 @@ def write_best(leaders: pd.DataFrame, samples: pd.DataFrame, directory: Path) ->
     Args:
         leaders: best first; none, no file.
         samples: `analysis.load(directory).samples`.
-        directory: of the sweep.
+        directory: the sweep's home, see `sweeps.store.Store`.
     """
     grids = samples[samples["trial"].isin(leaders["trial"].head(1))]
     if grids.empty:

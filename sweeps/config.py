@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     ValidationError,
     model_validator,
@@ -36,6 +37,7 @@ from sweeps.naming import DEFAULT_STORAGE, check_name
 from sweeps.objective import direction
 from sweeps.settings import Pruner, Sampler, StudySettings
 from sweeps.study_url import JOURNAL, parse_study
+from sweeps.uri import check_storage, without_secrets
 from sweeps.weights import KeepWeights
 
 __all__ = [
@@ -92,12 +94,6 @@ def _architecture(given: str) -> str:
 def _objective(given: str) -> str:
     direction(given)
     return given
-
-
-def _storage(given: str) -> str:
-    if given and "://" not in given:
-        return given
-    raise ValueError("must be a directory, not a URI" if given else "must be a directory")
 
 
 def _absolute(given: str | None) -> str | None:
@@ -226,8 +222,11 @@ class SweepConfig(_Section):
 
     name: Annotated[str, AfterValidator(check_name)] | None = None
     """Name of the sweep's directory; None takes the dataset's with the next free suffix."""
-    storage: Annotated[str, AfterValidator(_storage)] = DEFAULT_STORAGE
-    """Directory that holds sweeps."""
+    storage: Annotated[
+        str, AfterValidator(check_storage), PlainSerializer(without_secrets), Field(repr=False)
+    ] = DEFAULT_STORAGE
+    """Directory that holds sweeps, or a URI such as `s3://bucket/prefix`. A user and password in
+    it are in no text that is made of the config."""
     study: Annotated[str, PlainValidator(parse_study)] = JOURNAL
     """Where the study is kept: beside the results, or in a database; see `sweeps.study_url`. Its
     password is in no text that is made of the config."""

@@ -17,8 +17,9 @@ from sweeps.config import SweepConfig, parse_config
 from sweeps.domain import as_written
 from sweeps.mistakes import SweepConfigError, line_of
 from sweeps.overrides import apply_override, parse_override
+from sweeps.uri import is_uri, shown
 
-__all__ = ["PRESETS", "check_files_of", "load_config", "preset_text", "to_toml"]
+__all__ = ["PRESETS", "check_files_of", "config_of", "load_config", "preset_text", "to_toml"]
 
 PRESETS = ("digits", "mnist")
 """Configs that ship; the first is what `gansweep run` without a config does."""
@@ -45,6 +46,29 @@ def load_config(
     """
     text = preset_text(PRESETS[0]) if path is None else _read(path)
     source = f"preset {PRESETS[0]}" if path is None else f"{path}"
+    return config_of(text, source, overrides, options=options, check_files=check_files)
+
+
+def config_of(
+    text: str,
+    source: str,
+    overrides: Sequence[str] = (),
+    *,
+    options: Mapping[str, Any] | None = None,
+    check_files: bool = True,
+) -> SweepConfig:
+    """Like `load_config`, of a text that was read from somewhere.
+
+    Args:
+        text: the TOML.
+        source: what messages call it.
+        overrides: as in `load_config`.
+        options: likewise.
+        check_files: likewise.
+
+    Raises:
+        SweepConfigError: one line that names the place, the key, the value and what is right.
+    """
     places: dict[str, str] = {}
     document = _parse_toml(text, source)
     try:
@@ -92,6 +116,27 @@ def check_files_of(config: SweepConfig) -> None:
     Raises:
         ConfigError: they are not, or the objective cannot be told of such data.
     """
+    _check_storage(config)
+    data = config.data
+    check_dataset(data.dataset, data.root, data.download, image_size=data.image_size)
+    objective = config.search.objective
+    conditional = config.model.conditional
+    if objective in untold_metrics(data.dataset, root=data.root, conditional=conditional):
+        what = f"{'' if conditional else 'unconditional '}GANs on {data.dataset.value}"
+        right = f"cannot be told of {what}: frechet_distance always can"
+        raise ConfigError("search.objective", objective, right)
+
+
+def _check_storage(config: SweepConfig) -> None:
+    if is_uri(config.storage):
+        from analysis.location import locate  # pyarrow, which takes a moment to import
+
+        try:
+            locate(config.storage)
+        except (ValueError, OSError) as error:
+            right = f"cannot be opened: {' '.join(str(error).split())}"
+            raise ConfigError("storage", shown(config.storage), right) from None
+        return
     storage = Path(config.storage).expanduser().absolute()
     try:
         in_the_way = [p for p in (storage, *storage.parents) if p.exists() and not p.is_dir()]
@@ -101,14 +146,6 @@ def check_files_of(config: SweepConfig) -> None:
     if in_the_way:
         right = f"must be a directory: {in_the_way[0]} is a file"
         raise ConfigError("storage", config.storage, right)
-    data = config.data
-    check_dataset(data.dataset, data.root, data.download, image_size=data.image_size)
-    objective = config.search.objective
-    conditional = config.model.conditional
-    if objective in untold_metrics(data.dataset, root=data.root, conditional=conditional):
-        what = f"{'' if conditional else 'unconditional '}GANs on {data.dataset.value}"
-        right = f"cannot be told of {what}: frechet_distance always can"
-        raise ConfigError("search.objective", objective, right)
 
 
 def _place(key: str, places: Mapping[str, str], text: str, source: str) -> str | None:

@@ -17,6 +17,7 @@ from gan_core.sampling import evaluation_latents, generate
 from sweeps.assembly import assemble_dataset
 from sweeps.config import SweepConfig
 from sweeps.members import described
+from sweeps.store import Store
 from sweeps.take_out import load_image_generator
 
 __all__ = ["measure", "real_images"]
@@ -25,7 +26,7 @@ _AT_ONCE = 256  # samples of G
 
 
 def measure(
-    config: SweepConfig, directory: Path, member: pd.Series, *, n: int, weights: Path | None
+    config: SweepConfig, store: Store, member: pd.Series, *, n: int, weights: Path | None
 ) -> list[str]:
     """Measures a member's FID, with a progress bar on stderr.
 
@@ -33,7 +34,7 @@ def measure(
 
     Args:
         config: of the sweep.
-        directory: of the sweep.
+        store: of the sweep.
         member: its row in the table of trials; its weights were kept.
         n: samples, and real images as far as there are so many.
         weights: of Inception; None fetches them.
@@ -49,7 +50,7 @@ def measure(
     if n < 2:
         raise ConfigError("--n", n, "must be >= 2")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    G, member_config = load_image_generator(directory, member)
+    G, member_config = load_image_generator(store, member)
     inception = _inception(weights, device)
     dataset = assemble_dataset(config, "cpu")
     real = real_images(dataset, n)

@@ -67,7 +67,7 @@ def write_importances(place: Place, store: Store) -> None:
     """
     try:
         study = load_study(place)
-        rows = _rows(study, store.directory.name) if study else []
+        rows = _rows(study, store.name) if study else []
         store.write(TableName.IMPORTANCES, rows, "importances")
     except Exception as error:
         _log.warning("the importances of hyperparameters were not written: %s", error)

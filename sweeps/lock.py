@@ -53,14 +53,15 @@ class SweepLock:
 
     Args:
         directory: the sweep's own.
+        name: of the sweep, if that is not the directory's.
 
     Raises:
         ConfigError: on entering, if another process runs the sweep.
         SweepFailure: on entering, if the directory cannot be written to.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, name: str | None = None) -> None:
+        self._directory, self._name = directory, name or directory.name
 
     def __enter__(self) -> Self:
         path = self._directory / _NAME
@@ -74,7 +75,7 @@ class SweepLock:
             holder = os.read(self._file, 32).decode() or "another"
             os.close(self._file)
             right = f"is being run by process {holder.strip()}: stop that first, or wait"
-            raise ConfigError("SWEEP", self._directory.name, right) from None
+            raise ConfigError("SWEEP", self._name, right) from None
         try:
             os.truncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)

@@ -1,7 +1,7 @@
 """The nodes of a cluster: what each has, and whether it can take part in a sweep.
 
 A node can if it would train a trial as any other does: with the same code, on the same data, into
-the same directory.
+the same storage.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from gan_core.config import Architecture, ConfigError
@@ -21,6 +20,7 @@ from sweeps.build import Build, this_build
 from sweeps.config import SweepConfig
 from sweeps.machine import Machine, this_machine
 from sweeps.mistakes import SweepFailure
+from sweeps.store import StorageError, Store
 
 __all__ = [
     "Expected",
@@ -42,8 +42,8 @@ class Expected:
     """What the driver has, and every node must have."""
 
     build: Build
-    mark: Path | None = None
-    """File in the sweep's directory; None where that is not known yet, or no directory."""
+    store: Store | None = None
+    """Of the sweep, where a mark is; None where that is not known yet."""
     nonce: str = ""
     """What it holds."""
 
@@ -68,21 +68,22 @@ class Node:
 
 
 @contextlib.contextmanager
-def expect(directory: Path | None = None) -> Iterator[Expected]:
+def expect(store: Store | None = None) -> Iterator[Expected]:
     """What to hold nodes against, for as long as some may join.
 
     Args:
-        directory: of the sweep; a file is put there, which is seen where it is shared.
+        store: of the sweep; a mark is put there, which is seen where the storage is shared.
     """
-    if directory is None:
+    if store is None:
         yield Expected(build=this_build())
         return
-    mark, nonce = directory / _MARK_NAME, secrets.token_hex(8)
-    mark.write_text(nonce)
+    nonce = secrets.token_hex(8)
+    store.write_note(_MARK_NAME, nonce.encode())
     try:
-        yield Expected(build=this_build(), mark=mark, nonce=nonce)
+        yield Expected(build=this_build(), store=store, nonce=nonce)
     finally:
-        mark.unlink(missing_ok=True)
+        with contextlib.suppress(StorageError):
+            store.drop_note(_MARK_NAME)
 
 
 def examine(config: SweepConfig, expected: Expected) -> None:
@@ -94,11 +95,8 @@ def examine(config: SweepConfig, expected: Expected) -> None:
     difference = this_build().difference(expected.build)
     if difference:
         raise SweepFailure(f"{difference}: every node needs the same")
-    if expected.mark is not None and not _holds(expected.mark, expected.nonce):
-        folder = expected.mark.parent
-        raise SweepFailure(
-            f"{folder} is not the driver's there: storage must be a path that all nodes share"
-        )
+    if expected.store is not None:
+        _check_shared(expected.store, expected.nonce)
     data = config.data
     try:
         check_dataset(data.dataset, data.root, data.download, image_size=data.image_size)
@@ -217,8 +215,14 @@ def _last_line(error: Exception) -> str:
     return str(error).strip().splitlines()[-1]
 
 
-def _holds(mark: Path, nonce: str) -> bool:
+def _check_shared(store: Store, nonce: str) -> None:
+    right = "storage must be a path that all nodes share"
     try:
-        return mark.read_text() == nonce
-    except OSError:
-        return False
+        if store.read_note(_MARK_NAME) == nonce.encode():
+            return
+    except StorageError as error:
+        if not store.is_local:
+            raise SweepFailure(f"{error}, there: every node needs credentials of its own") from None
+    if not store.is_local:
+        right = "every node must reach the same store"
+    raise SweepFailure(f"{store.location} is not the driver's there: {right}")

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from pyarrow import dataset
 from rich.console import Console
 from rich.progress import Progress
 
-from analysis.schema import HISTORY
 from gan_core.cohort import Cohort, Member
 from gan_core.config import ConfigError, GanConfig
 from gan_core.loop import run_interval
@@ -31,6 +28,7 @@ from sweeps.judging import judge_rung
 from sweeps.members import described, gan_config
 from sweeps.rows import Context, history_row
 from sweeps.rows import Progress as MemberProgress
+from sweeps.store import Store, TableName
 
 __all__ = ["AUTO", "SAME", "members_beside", "replay", "rerun"]
 
@@ -40,14 +38,14 @@ AUTO, SAME = "auto", "same"
 _ENOUGH_ON_A_CPU = 2
 
 
-def members_beside(directory: Path, member: pd.Series) -> dict[int, int]:
+def members_beside(store: Store, member: pd.Series) -> dict[int, int]:
     """How many members trained in lockstep at each interval of this one, itself included.
 
     Its rows say so. Of older ones their parts tell: a worker wrote one at a rung, with a row for
     each member that was in training or, at a member's rung 0, was judged beside it.
 
     Args:
-        directory: of the sweep.
+        store: of the sweep.
         member: its row in the table of trials.
 
     Returns:
@@ -56,17 +54,17 @@ def members_beside(directory: Path, member: pd.Series) -> dict[int, int]:
     keys = ["trial", "seed", "attempt"]
     wanted = [member[name] for name in keys]
     beside: dict[int, int] = {}
-    parts = dataset.dataset(directory / "history", schema=HISTORY, format="parquet")
-    for part in parts.get_fragments():
-        rows = part.to_table(schema=HISTORY, columns=[*keys, "rung", "members"]).to_pylist()
+    for part in store.parts(TableName.HISTORY):
+        columns = [*keys, "rung", "members"]
+        rows = store.read_part(TableName.HISTORY, part, columns).to_pylist()
         own = [row for row in rows if [row[name] for name in keys] == wanted]
-        beside |= {row["rung"]: row["members"] or len(rows) for row in own}
+        beside |= {row["rung"]: row.get("members") or len(rows) for row in own}
     return beside
 
 
 def rerun(
     config: SweepConfig,
-    directory: Path,
+    store: Store,
     member: pd.Series,
     history: pd.DataFrame,
     *,
@@ -77,7 +75,7 @@ def rerun(
 
     Args:
         config: of the sweep.
-        directory: of the sweep.
+        store: of the sweep.
         member: its row in the table of trials.
         history: of the sweep, from `analysis.load`.
         steps: G updates; None takes all that are recorded.
@@ -91,7 +89,7 @@ def rerun(
     own = history[(history["trial"] == member["trial"]) & (history["seed"] == member["seed"])]
     rungs = _rungs(config.train.eval_every, own, member, steps)
     device = "cuda" if member["device"] == "cuda" and torch.cuda.is_available() else "cpu"
-    count = _slots(slots, members_beside(directory, member), device)
+    count = _slots(slots, members_beside(store, member), device)
     append_user_directory()  # an architecture of the user's own
     rows = []
     with Progress(console=Console(stderr=True), transient=True) as progress:

@@ -1,4 +1,4 @@
-"""Runs a sweep, on this machine or a cluster: its directory, its Ray, its display, its stop."""
+"""Runs a sweep, on this machine or a cluster: its place, its Ray, its display, its stop."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from gan_core.config import ConfigError
 from sweeps.attached import attached_ray, reach
@@ -22,17 +23,19 @@ from sweeps.config import SweepConfig
 from sweeps.config_file import to_toml
 from sweeps.continuation import check_study
 from sweeps.embedded import embedded_ray
+from sweeps.finding import make_sweep
 from sweeps.importances import write_importances
-from sweeps.lock import SweepLock
+from sweeps.lease import Lease, held
 from sweeps.machine import this_machine
 from sweeps.mistakes import SweepFailure
-from sweeps.naming import make_directory
 from sweeps.nodes import Expected, alive, expect, survey
 from sweeps.plan import Plan, plan
 from sweeps.preflight import check_architecture
 from sweeps.progress import Display
 from sweeps.protocol import StudyStatus
+from sweeps.recovery import Recovered, recover
 from sweeps.store import StorageError, Store
+from sweeps.study_copy import adopt, copied
 from sweeps.versions import versions
 
 if TYPE_CHECKING:
@@ -47,24 +50,24 @@ _POLL_S = 0.5
 _GRACE_S = 10.0  # for workers to reach a rung after Ctrl-C; what they lose then is trained again
 
 
-def run(config: SweepConfig) -> Path:
+def run(config: SweepConfig) -> Path | str:
     """Runs a new sweep on this machine, as `gansweep run` does, with progress on stderr.
 
     Args:
         config: from `sweeps.load_config`, or made in Python.
 
     Returns:
-        The sweep's directory, for `analysis.load`.
+        The sweep's directory, or its URI, for `analysis.load`.
 
     Raises:
         KeyboardInterrupt: it was stopped; `gansweep resume` goes on with it.
         ConfigError, StorageError, SweepError: see `launch`.
     """
     planned = plan(config, this_machine(config.resources.device))
-    directory, status = launch(config, planned=planned, console=Console(stderr=True))
+    store, status = launch(config, planned=planned, console=Console(stderr=True))
     if not status.done:
         raise KeyboardInterrupt
-    return directory
+    return store.home if store.is_local else store.uri
 
 
 def launch(
@@ -72,21 +75,21 @@ def launch(
     *,
     planned: Plan | None = None,
     console: Console,
-    directory: Path | None = None,
+    store: Store | None = None,
     address: str | None = None,
-) -> tuple[Path, StudyStatus]:
+) -> tuple[Store, StudyStatus]:
     """Runs a sweep until it is done or interrupted.
 
     Args:
         config: of the sweep.
         planned: how this machine is used; a cluster is planned once its nodes are known.
         console: where progress is shown.
-        directory: of the sweep to go on with; None begins a new one by the config's name, or
+        store: of the sweep to go on with; None begins a new one by the config's name, or
             without one by the next free name.
         address: of a running cluster, see `sweeps.attached`; None starts a Ray on this machine.
 
     Returns:
-        The sweep's directory, and where it stands at the end. Unless it is `done`, it was
+        The sweep's store, and where it stands at the end. Unless it is `done`, it was
         interrupted (Ctrl-C or SIGTERM), and whatever ended before is kept.
 
     Raises:
@@ -94,24 +97,27 @@ def launch(
             somebody else, or was begun with settings whose values cannot be compared; no cluster
             is to be had at the address, or one of its nodes cannot take part.
         StorageError: results cannot be written.
+        SweepFailure: another machine took the sweep over.
         SweepError: workers broke again and again.
     """
     check_architecture(config)
     if address is not None:
         reach(address)
-    is_new = directory is None
-    if directory is None:
-        directory = _make(config)
-        config = config.model_copy(update={"name": directory.name})
-    store = Store(directory)
-    logs = directory / LOGS_NAME
-    with SweepLock(directory):
-        with _removed_if_refused(directory if is_new else None):
-            check_study(config.settings(), directory / JOURNAL_NAME)
+    is_new = store is None
+    if store is None:
+        store = _make(config)
+        config = config.model_copy(update={"name": store.name})
+    journal, logs = store.home / JOURNAL_NAME, store.home / LOGS_NAME
+    with held(store) as lease:
+        with _removed_if_refused(store if is_new else None):
+            _take_up(config, store, journal, is_new=is_new, console=console, lease=lease)
             made_with = "\n".join(f"{package} {number}" for package, number in versions().items())
             store.write_config(to_toml(config, comment=made_with))
         with _stop_requests() as asked:
-            with contextlib.ExitStack() as stack:
+            with (
+                copied(store, journal, lambda: not (lease and lease.lost)) as copy,
+                contextlib.ExitStack() as stack,
+            ):
                 expected = None
                 if address is None:
                     planned = planned or plan(config, this_machine(config.resources.device))
@@ -120,8 +126,8 @@ def launch(
                     )
                 else:
                     stack.enter_context(attached_ray(address, log_dir=logs))
-                    expected = stack.enter_context(expect(directory))
-                    with _removed_if_refused(directory if is_new else None):
+                    expected = stack.enter_context(expect(store))
+                    with _removed_if_refused(store if is_new else None):
                         planned = _plan_cluster(config, expected)
                 # Ray reads some of its environment, which was just set, when it is imported.
                 from sweeps.fleet import Fleet
@@ -130,16 +136,46 @@ def launch(
                 objective = config.search.objective
                 display = Display(config.search.trials, console, objective=objective)
                 stack.enter_context(display)
-                fleet = Fleet(config, planned, directory / JOURNAL_NAME, store, logs, expected)
+                fleet = Fleet(config, planned, journal, store, logs, expected)
                 stack.callback(fleet.close)
                 _tell_what_goes_on(console, fleet.status().running, len(store.kept_trials()))
-                status = _watch(fleet, display, console, asked)
+                status = _watch(fleet, display, console, asked, lease)
+            if copy is not None and copy.failure is not None:
+                only = f"The study is whole in {journal} alone: {copy.failure}"
+                console.print(only, soft_wrap=True, markup=False)
             # Its owner has ended, and with it the only writer of the journal.
-            write_importances(directory / JOURNAL_NAME, store)
+            write_importances(journal, store)
             if status.done:
                 store.forget_members()
                 compact(store)
-    return directory, status
+    return store, status
+
+
+def _take_up(
+    config: SweepConfig,
+    store: Store,
+    journal: Path,
+    *,
+    is_new: bool,
+    console: Console,
+    lease: Lease | None,
+) -> None:
+    """Makes the journal here what it should be, and sees that the config goes with it.
+
+    Raises:
+        ConfigError: the study was begun with settings whose values cannot be compared.
+        StorageError: the storage cannot be read.
+    """
+    said = []
+    if lease is not None:
+        said = [f"Taken over from {lease.taken_over}." if lease.taken_over else None]
+        said.append(adopt(store, journal, is_new=is_new))
+    check_study(config.settings(), journal)
+    if lease is not None and not is_new:
+        found = recover(config, journal, store)
+        said.append(f"{found}" if found != Recovered() else None)
+    for line in filter(None, said):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def plan_on_cluster(config: SweepConfig, address: str) -> ClusterPlan:
@@ -158,13 +194,14 @@ def plan_on_cluster(config: SweepConfig, address: str) -> ClusterPlan:
 
 
 @contextlib.contextmanager
-def _removed_if_refused(directory: Path | None) -> Iterator[None]:
-    """Leaves no directory of a sweep that cannot begin: its name is free to try again."""
+def _removed_if_refused(store: Store | None) -> Iterator[None]:
+    """Leaves nothing of a sweep that cannot begin: its name is free to try again."""
     try:
         yield
     except (ConfigError, SweepFailure):
-        if directory is not None:
-            shutil.rmtree(directory, ignore_errors=True)
+        if store is not None:
+            shutil.rmtree(store.home, ignore_errors=True)
+            store.forget_config()
         raise
 
 
@@ -174,11 +211,11 @@ def _plan_cluster(config: SweepConfig, expected: Expected) -> ClusterPlan:
     return cluster_plan(config, survey(nodes, config, expected))
 
 
-def _make(config: SweepConfig) -> Path:
-    storage = Path(config.storage).expanduser().absolute()
+def _make(config: SweepConfig) -> Store:
     try:
-        return make_directory(storage, config.name, config.data.dataset)
+        return make_sweep(config.storage, config.name, config.data.dataset)
     except OSError as error:
+        storage = Path(config.storage).expanduser().absolute()
         raise StorageError(f"{storage}: cannot be written to: {error.strerror}") from None
 
 
@@ -193,13 +230,28 @@ def _tell_what_goes_on(console: Console, running: int, kept: int) -> None:
         )
 
 
-def _watch(fleet: Fleet, display: Display, console: Console, asked: threading.Event) -> StudyStatus:
+def _watch(
+    fleet: Fleet,
+    display: Display,
+    console: Console,
+    asked: threading.Event,
+    lease: Lease | None,
+) -> StudyStatus:
     """Draws until the workers have ended or the user asks to stop."""
-    while fleet.is_running() and not asked.is_set():
-        display.update(fleet.status())
+    said = 0
+    while True:
+        is_over = asked.is_set() or not fleet.is_running()
+        if lease is not None and lease.lost is not None:
+            fleet.request_stop()
+            raise SweepFailure(f"the sweep was taken over by {lease.lost}: it stops here")
+        status = fleet.status()
+        for line in status.notices[said:]:
+            console.print(Text(line), soft_wrap=True)
+        said = len(status.notices)
+        display.update(status)
+        if is_over:
+            break
         fleet.wait(_POLL_S)
-    status = fleet.status()
-    display.update(status)
     if status.done:
         return status
     if status.failure is not None:

@@ -3,81 +3,103 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import operator
-import os
 import re
-import secrets
-import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.schema import CONTROL, HISTORY, IMPORTANCES, SAMPLES, TRIALS
-from sweeps.mistakes import SweepFailure
+from sweeps.files import Files, LocalFiles, StorageError
+from sweeps.home import home_of
 from sweeps.naming import CONFIG_NAME
+from sweeps.objects import PATIENCE_S, ObjectFiles
+from sweeps.tables import SCHEMAS, TableName, as_table, parquet
+from sweeps.uri import as_location, is_uri, last_part, parent, shown, without_secrets
 from sweeps.weights import (
     MEMBERS_FOLDER,
     WEIGHTS_FOLDER,
-    kept_trials,
-    members_path,
-    weights_path,
+    member_of,
+    members_name,
+    trial_of,
+    weights_name,
 )
 
 __all__ = ["StorageError", "Store", "TableName"]
 
-_TEMPORARY = ".tmp"
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-
-
-class TableName(StrEnum):
-    """The tables of a sweep; each is a folder of parts."""
-
-    TRIALS = "trials"
-    HISTORY = "history"
-    SAMPLES = "samples"
-    CONTROL = "control"
-    IMPORTANCES = "importances"
-
-
-_SCHEMAS = {
-    TableName.TRIALS: TRIALS,
-    TableName.HISTORY: HISTORY,
-    TableName.SAMPLES: SAMPLES,
-    TableName.CONTROL: CONTROL,
-    TableName.IMPORTANCES: IMPORTANCES,
-}
-
-
-class StorageError(SweepFailure):
-    """The results cannot be written; the message is one line that names the path."""
+_NOTE = re.compile(r"\.?[a-z][a-z0-9.-]{0,99}")
 
 
 class Store:
-    """The directory of one sweep: `<table>/<part>.parquet`, `sweep.toml` and members' networks.
+    """The place of one sweep: `<table>/<part>.parquet`, `sweep.toml` and members' networks.
 
-    Every file is written whole under a name that begins with a dot, which Parquet readers skip,
-    is synced, and only then renamed. So a reader at any moment, and after any crash, sees whole
-    rows alone; and when a write returns, its rows outlive a power cut. A part is made in memory
-    first: where there is no rename (object stores), `_put` is the one place to put it at once.
+    Every file appears whole, at once, under its final name. So a reader at any moment, and after
+    any crash, sees whole rows alone; and when a write returns, its rows are durable.
 
-    Any number of processes may write at a time, each to part names of its own.
+    Any number of processes may write at a time, each to part names of its own. A store may be
+    pickled, for the workers; if its URI has a user and a password in it, so has the pickle, but
+    nothing that is shown.
 
     Args:
-        directory: The sweep's own directory; made at the first write.
-
-    Raises:
-        StorageError: `directory` is a URI.
+        uri: the sweep's own directory, made at the first write, or a URI such as
+            `s3://bucket/prefix/sweep`, see `analysis.location.locate`.
+        home: for what must be a file on the disk of whoever runs the sweep: its journal, locks
+            and logs. By default the directory itself, or `sweeps.home.home_of` the URI.
+        patience_s: how long a request to an object store is repeated.
     """
 
-    def __init__(self, directory: Path | str) -> None:
-        if "://" in str(directory):
-            raise StorageError(f"{directory}: is a URI; results are written to local directories")
-        self.directory = Path(directory)
+    def __init__(
+        self, uri: Path | str, home: Path | None = None, *, patience_s: float = PATIENCE_S
+    ) -> None:
+        self._place, self._home, self._patience_s = as_location(uri), home, patience_s
+        self._files: Files
+        if is_uri(self._place):
+            self._files = ObjectFiles(self._place, patience_s)
+            self.home = home or home_of(self._place)
+        else:
+            self._files = LocalFiles(Path(self._place))
+            self.home = home or Path(self._place)
+
+    def __repr__(self) -> str:
+        """Without secrets."""
+        return f"Store({self.location!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Whoever gets it opens connections of its own."""
+        return _opened, (self._place, self._home, self._patience_s)
+
+    @property
+    def name(self) -> str:
+        """The sweep's."""
+        return last_part(self._place)
+
+    @property
+    def location(self) -> str:
+        """The place, fit to be shown: a path, or a URI without credentials and options."""
+        return shown(self._place)
+
+    @property
+    def address(self) -> str:
+        """The place as a command takes it, without credentials."""
+        return without_secrets(self._place)
+
+    @property
+    def uri(self) -> str:
+        """The place as `analysis.load` takes it, with all that was given: not to be shown."""
+        return self._place
+
+    @property
+    def storage(self) -> str:
+        """The place of the sweeps beside it, likewise."""
+        return parent(self._place)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a directory."""
+        return not is_uri(self._place)
 
     def write(
         self, table: TableName | str, rows: Sequence[Mapping[str, object]], part: str
@@ -103,9 +125,9 @@ class Store:
             StorageError: The part cannot be written; the table is as it was.
         """
         table = TableName(table)
-        path = self._part_path(table, part)
+        name = _part_name(table, part)
         if rows:
-            _put(path, _parquet(_as_table(rows, _SCHEMAS[table], table)))
+            self._files.put(name, parquet(as_table(rows, table)))
 
     def parts(self, table: TableName) -> dict[str, int]:
         """The parts of a table that could be ours, by name their size in bytes.
@@ -113,15 +135,17 @@ class Store:
         Raises:
             StorageError: They cannot be listed.
         """
-        folder = self.directory / table
-        with _storage_errors("list", folder):
-            found = [path for path in folder.glob("*.parquet") if _PART.fullmatch(path.stem)]
-            return {path.stem: path.stat().st_size for path in found}
+        listed = ((Path(name), file) for name, file in self._files.listed(table).items())
+        return {
+            name.stem: file.size_bytes
+            for name, file in listed
+            if name.suffix == ".parquet" and _PART.fullmatch(name.stem)
+        }
 
     @staticmethod
     def schema(table: TableName) -> pa.Schema:
         """Of the parts that this version writes."""
-        return _SCHEMAS[table]
+        return SCHEMAS[table]
 
     def read_schema(self, table: TableName, part: str) -> pa.Schema:
         """Of a part, as it was written.
@@ -129,19 +153,37 @@ class Store:
         Raises:
             StorageError: It cannot be read.
         """
-        path = self._part_path(table, part)
-        with _storage_errors("read", path):
-            return pq.read_schema(path)
+        with self._parquet_file(table, part) as file:
+            return file.schema_arrow
 
-    def read_part(self, table: TableName, part: str) -> pa.Table:
-        """The rows of a part.
+    def read_part(
+        self, table: TableName, part: str, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """The rows of a part, of these columns as far as it has them.
 
         Raises:
             StorageError: It cannot be read.
         """
-        path = self._part_path(table, part)
-        with _storage_errors("read", path), pq.ParquetFile(path) as file:
-            return file.read()
+        with self._parquet_file(table, part) as file:
+            names = file.schema_arrow.names
+            return file.read(columns and [name for name in columns if name in names])
+
+    @contextlib.contextmanager
+    def _parquet_file(self, table: TableName, part: str) -> Iterator[pq.ParquetFile]:
+        name = _part_name(table, part)
+        content = None if self.is_local else self._files.read(name)
+        with contextlib.ExitStack() as stack:
+            # What comes from afar comes at once, and again if it has to.
+            opened = (
+                stack.enter_context(self._files.open(name))
+                if content is None
+                else pa.BufferReader(content)
+            )
+            try:
+                yield stack.enter_context(pq.ParquetFile(opened))
+            except pa.ArrowInvalid as error:  # no Parquet, or damaged
+                reason = " ".join(str(error).split())
+                raise StorageError(f"cannot read {self.location}/{name}: {reason}") from error
 
     def put_part(self, table: TableName, rows: pa.Table, part: str) -> None:
         """Write rows that were read from parts as a part.
@@ -149,7 +191,7 @@ class Store:
         Raises:
             StorageError: It cannot be written; the table is as it was.
         """
-        _put(self._part_path(table, part), _parquet(rows))
+        self._files.put(_part_name(table, part), parquet(rows))
 
     def drop_parts(self, table: TableName, parts: Iterable[str]) -> None:
         """Remove parts, those that are still there.
@@ -157,18 +199,27 @@ class Store:
         Raises:
             StorageError: One cannot be removed.
         """
-        for part in parts:
-            path = self._part_path(table, part)
-            with _storage_errors("remove", path):
-                path.unlink(missing_ok=True)
+        self._files.remove([_part_name(table, part) for part in parts])
 
-    def _part_path(self, table: TableName, part: str) -> Path:
-        if not _PART.fullmatch(part):
-            raise ValueError(
-                f"part = {part!r}: letters, digits and ._- only, at most 200, and the first a "
-                "letter or digit"
-            )
-        return self.directory / table / f"{part}.parquet"
+    def has_config(self) -> bool:
+        """Whether a sweep is here.
+
+        Raises:
+            StorageError: The storage cannot be asked.
+        """
+        return CONFIG_NAME in self._files.listed()
+
+    def read_config(self) -> str | None:
+        """The sweep's resolved config, `sweep.toml`; None if there is none: then it is no sweep.
+
+        Raises:
+            StorageError: It cannot be read, or is no text.
+        """
+        content = self._files.read(CONFIG_NAME)
+        try:
+            return None if content is None else content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise StorageError(f"{self.location}/{CONFIG_NAME}: must be in UTF-8") from None
 
     def write_config(self, text: str) -> None:
         """Write the sweep's resolved config, `sweep.toml`, in place of what was there.
@@ -176,7 +227,12 @@ class Store:
         Raises:
             StorageError: It cannot be written; what was there still is.
         """
-        _put(self.directory / CONFIG_NAME, text.encode())
+        self._files.put(CONFIG_NAME, text.encode())
+
+    def forget_config(self) -> None:
+        """Remove it, if it can be: what has none is no sweep."""
+        with contextlib.suppress(StorageError):
+            self._files.remove([CONFIG_NAME])
 
     def write_weights(self, trial: int, seed: int, content: bytes) -> None:
         """Write a member's networks in place of what an earlier attempt at its trial left.
@@ -189,7 +245,34 @@ class Store:
         Raises:
             StorageError: They cannot be written; what was there still is.
         """
-        _put(weights_path(self.directory, trial, seed), content)
+        self._files.put(weights_name(trial, seed), content)
+
+    @contextlib.contextmanager
+    def weights(self, trial: int, seed: int) -> Iterator[Path]:
+        """A file that holds a member's networks, there as long as it is needed.
+
+        Raises:
+            StorageError: They are not there, or cannot be read.
+        """
+        name = weights_name(trial, seed)
+        if self.is_local:
+            yield Path(self._place) / name
+            return
+        content = self._files.read(name)
+        if content is None:
+            raise StorageError(f"cannot read {self.location}/{name}: there is no such object")
+        with tempfile.TemporaryDirectory(prefix="gansweep-") as folder:
+            path = Path(folder) / Path(name).name
+            path.write_bytes(content)
+            yield path
+
+    def kept_members(self) -> set[tuple[int, int]]:
+        """(trial, seed) of every member whose networks are there.
+
+        Raises:
+            StorageError: They cannot be listed.
+        """
+        return {own for name in self._files.listed(WEIGHTS_FOLDER) if (own := member_of(name))}
 
     def write_members(self, trial: int, content: bytes) -> None:
         """Write a trial in training in place of what was kept of it before.
@@ -201,7 +284,7 @@ class Store:
         Raises:
             StorageError: It cannot be written; what was there still is.
         """
-        _put(members_path(self.directory, trial), content)
+        self._files.put(members_name(trial), content)
 
     def read_members(self, trial: int) -> bytes | None:
         """A trial in training as it was kept last, None if it was not.
@@ -209,10 +292,7 @@ class Store:
         Raises:
             StorageError: It is there and cannot be read.
         """
-        path = members_path(self.directory, trial)
-        with _storage_errors("read", path), contextlib.suppress(FileNotFoundError):
-            return path.read_bytes()
-        return None
+        return self._files.read(members_name(trial))
 
     def drop_members(self, trials: Iterable[int]) -> None:
         """Remove what was kept of trials that ended, if anything was.
@@ -220,18 +300,66 @@ class Store:
         Raises:
             StorageError: It cannot be removed.
         """
-        for trial in trials:
-            path = members_path(self.directory, trial)
-            with _storage_errors("remove", path):
-                path.unlink(missing_ok=True)
+        self._files.remove([members_name(trial) for trial in trials])
 
     def kept_trials(self) -> set[int]:
-        """Trials of which something is kept."""
-        return kept_trials(self.directory)
+        """Trials in training of which something is kept.
+
+        Raises:
+            StorageError: They cannot be listed.
+        """
+        found = (trial_of(name) for name in self._files.listed(MEMBERS_FOLDER))
+        return {trial for trial in found if trial is not None}
 
     def forget_members(self) -> None:
         """Remove all that was kept of trials in training, if it can be: the sweep is done."""
-        shutil.rmtree(self.directory / MEMBERS_FOLDER, ignore_errors=True)
+        with contextlib.suppress(StorageError):
+            self._files.remove_folder(MEMBERS_FOLDER)
+
+    def write_note(self, name: str, content: bytes) -> None:
+        """Write a small file beside the config, of whoever runs the sweep.
+
+        Raises:
+            ValueError: `name` cannot be one: lower-case letters, digits, `.` and `-`.
+            StorageError: It cannot be written; what was there still is.
+        """
+        self._files.put(_note_name(name), content)
+
+    def read_note(self, name: str) -> bytes | None:
+        """Such a file, None if there is none.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        return self._files.read(_note_name(name))
+
+    def drop_note(self, name: str) -> None:
+        """Remove it, if it is there.
+
+        Raises:
+            StorageError: It cannot be removed.
+        """
+        self._files.remove([_note_name(name)])
+
+    def changed_ns(self) -> dict[str, int]:
+        """When each file beside the config was written, nanoseconds by the storage's own clock.
+
+        Raises:
+            StorageError: They cannot be listed.
+        """
+        return {name: file.changed_ns for name, file in self._files.listed().items()}
+
+    def state(self) -> frozenset[tuple[str, int, int]]:
+        """Name, size and time of the config and all parts: another whenever results change.
+
+        Raises:
+            StorageError: They cannot be listed.
+        """
+        found = {CONFIG_NAME: self._files.listed().get(CONFIG_NAME)}
+        for table in TableName:
+            parts = self._files.listed(table).items()
+            found |= {f"{table}/{n}": f for n, f in parts if not n.startswith(".")}
+        return frozenset((n, f.size_bytes, f.changed_ns) for n, f in found.items() if f)
 
     def clean(self) -> None:
         """Remove what killed writers left half-written; call it before writers start.
@@ -239,97 +367,23 @@ class Store:
         Raises:
             StorageError: A leftover cannot be removed.
         """
-        inner = (self.directory / name for name in (*TableName, WEIGHTS_FOLDER, MEMBERS_FOLDER))
-        for folder in (self.directory, *inner):
-            for leftover in folder.glob(f".*{_TEMPORARY}"):
-                with _storage_errors("remove", leftover):
-                    leftover.unlink(missing_ok=True)
+        self._files.clean((*TableName, WEIGHTS_FOLDER, MEMBERS_FOLDER))
 
 
-def _as_table(
-    rows: Sequence[Mapping[str, object]], schema: pa.Schema, table: TableName
-) -> pa.Table:
-    """Types come from the schema alone."""
-    for row in rows:
-        _check_columns(row, schema, table)
-    columns = [_column([row[field.name] for row in rows], field, table) for field in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
+def _opened(place: str, home: Path | None, patience_s: float) -> Store:
+    return Store(place, home, patience_s=patience_s)
 
 
-def _parquet(rows: pa.Table) -> memoryview:
-    """The bytes of a Parquet file."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd")
-    return memoryview(sink.getvalue())
-
-
-def _check_columns(row: Mapping[str, object], schema: pa.Schema, table: TableName) -> None:
-    missing = [name for name in schema.names if name not in row]
-    unknown = [name for name in row if name not in schema.names]
-    if missing or unknown:
+def _part_name(table: TableName, part: str) -> str:
+    if not _PART.fullmatch(part):
         raise ValueError(
-            f"{table}: a row needs exactly the table's columns; "
-            f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
+            f"part = {part!r}: letters, digits and ._- only, at most 200, and the first a "
+            "letter or digit"
         )
+    return f"{TableName(table)}/{part}.parquet"
 
 
-def _column(values: list[Any], field: pa.Field, table: TableName) -> pa.Array:
-    # pyarrow would cut 1.5 to 1 in silence.
-    convert = _integer if pa.types.is_integer(field.type) else _finite
-    try:
-        return pa.array([convert(value) for value in values], field.type)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{table}.{field.name}: not {field.type}: {error}") from error
-
-
-def _integer(value: Any) -> int | None:
-    return None if value is None else operator.index(value)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, str | bytes) or not hasattr(value, "__float__"):
-        return value
-    return value if math.isfinite(value) else None
-
-
-def _put(path: Path, content: bytes | memoryview) -> None:
-    """Make `path` a file of `content`, at once and durably.
-
-    Raises:
-        StorageError: It cannot be; nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
-    with _storage_errors("write", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` outlive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _storage_errors(verb: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"cannot {verb} {path}: {error.strerror or error}") from error
-    except pa.ArrowInvalid as error:  # no Parquet, or damaged
-        raise StorageError(f"cannot {verb} {path}: {' '.join(str(error).split())}") from error
+def _note_name(name: str) -> str:
+    if not _NOTE.fullmatch(name):
+        raise ValueError(f"note = {name!r}: must be lower-case letters, digits, . and -")
+    return name

@@ -17,7 +17,7 @@ from gan_core.sampling import class_labels, evaluation_latents, generate, interp
 from sweeps.import_path import append_user_directory
 from sweeps.members import described
 from sweeps.mistakes import SweepFailure
-from sweeps.weights import weights_path
+from sweeps.store import Store
 
 __all__ = ["COLUMNS", "draw", "export", "load_image_generator"]
 
@@ -27,11 +27,11 @@ COLUMNS = 8
 _PIXELS = 64  # least height of a sample in a picture
 
 
-def export(directory: Path, member: pd.Series, out: Path | None = None) -> str:
+def export(store: Store, member: pd.Series, out: Path | None = None) -> str:
     """Writes a member's networks, config and some samples as a directory of its own.
 
     Args:
-        directory: of the sweep.
+        store: of the sweep.
         member: its row in the table of trials; its weights were kept.
         out: what to make, named after the member by default; may be there if it is empty.
 
@@ -42,10 +42,10 @@ def export(directory: Path, member: pd.Series, out: Path | None = None) -> str:
         ConfigError: `out` has something in it, or cannot be made.
         SweepFailure: the weights are damaged.
     """
-    out = out or Path(_name(directory, member))
+    out = out or Path(_name(store, member))
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ConfigError("--out", str(out), "is there already: take another path")
-    G, D, config = _load(directory, member)
+    G, D, config = _load(store, member)
     try:
         save_member(out, G.state_dict(), D.state_dict(), config)
     except MemberFileError as error:
@@ -56,7 +56,7 @@ def export(directory: Path, member: pd.Series, out: Path | None = None) -> str:
 
 
 def draw(
-    directory: Path,
+    store: Store,
     member: pd.Series,
     out: Path | None = None,
     *,
@@ -66,7 +66,7 @@ def draw(
     """Draws a member's samples on a grid.
 
     Args:
-        directory: of the sweep.
+        store: of the sweep.
         member: its row in the table of trials; its weights were kept.
         out: the PNG to write, in place of what is there; named after the member by default.
         n: samples; of a conditional model as many of each class, in a row for each.
@@ -79,45 +79,46 @@ def draw(
         ConfigError: n does not fill the rows, or `out` cannot be written.
         SweepFailure: the weights are damaged.
     """
-    out = out or Path(f"{_name(directory, member)}.png")
+    out = out or Path(f"{_name(store, member)}.png")
     if out.suffix != ".png":
         raise ConfigError("--out", str(out), "must end in .png")
     if n < 1 or (between and n % COLUMNS):
         right = f"a multiple of {COLUMNS}, the steps from one z to the next" if between else ">= 1"
         raise ConfigError("--n", n, f"must be {right}")
-    G, config = load_image_generator(directory, member)
+    G, config = load_image_generator(store, member)
     _write(out, (_ways if between else _grid)(G, config, n))
     return f"wrote {out}: {described(member)}"
 
 
-def load_image_generator(directory: Path, member: pd.Series) -> tuple[nn.Module, MemberConfig]:
+def load_image_generator(store: Store, member: pd.Series) -> tuple[nn.Module, MemberConfig]:
     """A member's generator, on the CPU.
 
     Args:
-        directory: of the sweep.
+        store: of the sweep.
         member: its row in the table of trials; its weights were kept.
 
     Raises:
         ConfigError: it makes points.
         SweepFailure: the weights are damaged.
     """
-    G, _, config = _load(directory, member)
+    G, _, config = _load(store, member)
     if not _is_of_images(config):
         right = "makes points, not images: `gansweep export` it, and plot them"
-        raise ConfigError("SWEEP", directory.name, right)
+        raise ConfigError("SWEEP", store.name, right)
     return G, config
 
 
-def _name(directory: Path, member: pd.Series) -> str:
-    return f"{directory.name}-trial-{member['trial']}-seed-{member['seed']}"
+def _name(store: Store, member: pd.Series) -> str:
+    return f"{store.name}-trial-{member['trial']}-seed-{member['seed']}"
 
 
-def _load(directory: Path, member: pd.Series) -> tuple[nn.Module, nn.Module, MemberConfig]:
+def _load(store: Store, member: pd.Series) -> tuple[nn.Module, nn.Module, MemberConfig]:
     append_user_directory()  # an architecture of the user's own
-    try:
-        return load_member(weights_path(directory, member["trial"], member["seed"]))
-    except MemberFileError as error:
-        raise SweepFailure(f"{error}") from None
+    with store.weights(member["trial"], member["seed"]) as path:
+        try:
+            return load_member(path)
+        except MemberFileError as error:
+            raise SweepFailure(f"{error}") from None
 
 
 def _is_of_images(config: MemberConfig) -> bool:

@@ -5,42 +5,42 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
+from sweeps.lease import running
 from sweeps.lock import is_locked
-from sweeps.naming import CONFIG_NAME
+from sweeps.store import StorageError, Store
 
-__all__ = ["each_change"]
+__all__ = ["each_change", "is_running"]
 
-_POLL_S = 0.5
+_POLL_S, _REMOTE_POLL_S = 0.5, 5.0
 
 
-def each_change(directory: Path, every_s: float) -> Iterator[None]:
+def is_running(store: Store) -> bool:
+    """Whether some process runs the sweep: of an object store's, also one of another machine.
+
+    Raises:
+        StorageError: the storage cannot be asked.
+    """
+    return is_locked(store.home) or (not store.is_local and running(store) is not None)
+
+
+def each_change(store: Store, every_s: float) -> Iterator[None]:
     """Yields at once, and then whenever its results have changed or its run has begun or ended.
 
     Args:
-        directory: of the sweep.
+        store: of the sweep.
         every_s: seconds between two at least; what changed in between comes together.
     """
     seen = None
     while True:
         begun = time.monotonic()
-        now = _state(directory)
+        now = seen
+        # A store that does not answer for a while may do so again.
+        with contextlib.suppress(*(() if store.is_local else (StorageError,))):
+            now = is_running(store), store.state()
         if now != seen:
             seen = now
             yield
             time.sleep(max(0.0, begun + every_s - time.monotonic()))
         else:
-            time.sleep(_POLL_S)
-
-
-def _state(directory: Path) -> tuple[bool, frozenset[tuple[str, int, int]]]:
-    """Whether it runs, and names, sizes and times of all that analysis reads."""
-    files = [directory / CONFIG_NAME, *directory.glob("*/[!.]*.parquet")]
-    found = set()
-    for path in files:
-        # Parts may be gone between the listing and the look, as in a compaction.
-        with contextlib.suppress(FileNotFoundError):
-            status = path.stat()
-            found.add((str(path), status.st_size, status.st_mtime_ns))
-    return is_locked(directory), frozenset(found)
+            time.sleep(_POLL_S if store.is_local else _REMOTE_POLL_S)

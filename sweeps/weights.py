@@ -1,19 +1,18 @@
-"""Networks in a sweep's directory: whose are kept, and under which names."""
+"""Networks in a sweep's storage: whose are kept, and under which names."""
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
-from pathlib import Path
 
 __all__ = [
     "MEMBERS_FOLDER",
     "WEIGHTS_FOLDER",
     "KeepWeights",
-    "kept_members",
-    "kept_trials",
-    "members_path",
-    "weights_path",
+    "member_of",
+    "members_name",
+    "trial_of",
+    "weights_name",
 ]
 
 WEIGHTS_FOLDER = "checkpoints"
@@ -39,23 +38,23 @@ class KeepWeights(StrEnum):
         return self is KeepWeights.ALL or (self is KeepWeights.COMPLETE and status == self.value)
 
 
-def weights_path(directory: Path, trial: int, seed: int) -> Path:
+def weights_name(trial: int, seed: int) -> str:
     """Where a member's networks are kept; a trial begun again replaces what its last try left."""
-    return directory / WEIGHTS_FOLDER / f"trial-{trial}-seed-{seed}.safetensors"
+    return f"{WEIGHTS_FOLDER}/trial-{trial}-seed-{seed}.safetensors"
 
 
-def kept_members(directory: Path) -> set[tuple[int, int]]:
-    """(trial, seed) of every member whose networks are there."""
-    found = (_NAME.fullmatch(path.name) for path in (directory / WEIGHTS_FOLDER).glob("*"))
-    return {(int(match[1]), int(match[2])) for match in found if match}
+def member_of(name: str) -> tuple[int, int] | None:
+    """(trial, seed) of the member whose networks a file of this name holds."""
+    match = _NAME.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
 
 
-def members_path(directory: Path, trial: int) -> Path:
+def members_name(trial: int) -> str:
     """Where the members of a trial in training are kept."""
-    return directory / MEMBERS_FOLDER / f"trial-{trial}.safetensors"
+    return f"{MEMBERS_FOLDER}/trial-{trial}.safetensors"
 
 
-def kept_trials(directory: Path) -> set[int]:
-    """Trials in training that can be gone on with."""
-    found = (_TRIAL_NAME.fullmatch(path.name) for path in (directory / MEMBERS_FOLDER).glob("*"))
-    return {int(match[1]) for match in found if match}
+def trial_of(name: str) -> int | None:
+    """The trial in training of which a file of this name is kept."""
+    match = _TRIAL_NAME.fullmatch(name)
+    return int(match[1]) if match else None

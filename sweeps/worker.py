@@ -94,7 +94,7 @@ class Worker:
         self._evaluator = Evaluator(self._dataset, config.train.eval_images)
         self._cohort = self._new_cohort(slots, device)
         self._context = Context(
-            sweep=store.directory.name,
+            sweep=store.name,
             worker=name,
             device=device,
             dataset=config.data.dataset,

@@ -27,9 +27,20 @@ FORBIDDEN = {
 FREE_OF_TORCH = ("gan_core.config", "gan_core.datasets")
 COMMANDS = {
     f"sweeps.{name}"
-    for name in ("cli", "cli_arguments", "cli_cluster", "cli_results", "cli_sweep", "cli_track")
+    for name in (
+        "cli",
+        "cli_arguments",
+        "cli_cluster",
+        "cli_remote",
+        "cli_results",
+        "cli_service",
+        "cli_sweep",
+        "cli_track",
+    )
 }
 MAY_IMPORT_ANALYSIS = ("sweeps.cli_results", "sweeps.cli_sweep", "sweeps.cli_track")
+MAY_BE_SHARED = ("analysis.schema", "analysis.location")
+SERVICE = "sweeps.service."  # shows what analysis makes of sweeps, in a process beside its own
 AT_MOST_ONE_MODULE = (
     "plotly",
     "matplotlib",
@@ -211,12 +222,14 @@ def test_a_forbidden_import_is_seen_wherever_it_hides(house, statement):
     assert target.split(".")[0] == "ray"
 
 
-def test_sweeps_knows_of_analysis_the_schema_alone_but_for_the_command_line():
+def test_sweeps_knows_of_analysis_schema_and_location_alone_but_for_the_command_line():
     edges = forbidden_edges(OURS["sweeps"], {"analysis"})
     strangers = {
         (module, target)
         for module, target in edges
-        if target != "analysis.schema" and module not in MAY_IMPORT_ANALYSIS
+        if target not in MAY_BE_SHARED
+        and module not in MAY_IMPORT_ANALYSIS
+        and not module.startswith(SERVICE)
     }
     assert strangers == set()
 
@@ -315,8 +328,9 @@ def users(library):
 
 
 @pytest.mark.parametrize("library", AT_MOST_ONE_MODULE)
-def test_a_library_for_show_is_imported_in_one_module_at_most(library):
-    assert len(users(library)) <= 1
+def test_a_library_for_show_is_imported_in_one_module_of_a_package_at_most(library):
+    packages = [module.split(".")[0] for module in users(library)]
+    assert len(packages) == len(set(packages))
 
 
 def test_the_command_line_alone_knows_how_commands_are_read():
@@ -441,4 +455,18 @@ def test_help_and_mistakes_are_answered_before_anything_heavy_is_imported(
 ):
     names = fresh(f"from sweeps.cli import main\nassert main({arguments}) == {code}", cwd=tmp_path)
     assert "typer" in names
+    assert not names & HEAVY
+
+
+def test_what_answers_requests_imports_nothing_heavy(tmp_path):
+    pytest.importorskip("fastapi")
+    names = fresh("import sweeps.service.app, sweeps.service.own_ray", cwd=tmp_path)
+    assert "fastapi" in names
+    assert not names & HEAVY
+
+
+def test_a_client_of_a_service_needs_neither_a_server_nor_ray(tmp_path):
+    names = fresh(
+        "import sweeps.service.client", without={"fastapi", "uvicorn", "ray"}, cwd=tmp_path
+    )
     assert not names & HEAVY

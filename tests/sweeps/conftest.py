@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import secrets
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,15 @@ SMALL = [
 ]
 
 
+def beside(name):
+    """A module in this directory, which is no package."""
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"gansweep_tests_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def swept(directory, *changes):
     """Runs a small sweep in this process; one seed of trial 1 breaks after its first rung."""
     before = torch.get_num_threads()
@@ -58,11 +68,7 @@ def swept(directory, *changes):
 @pytest.fixture(scope="session")
 def postgresql():
     """A PostgreSQL server that runs; skips where there is none."""
-    path = Path(__file__).with_name("postgresql.py")
-    spec = importlib.util.spec_from_file_location("gansweep_tests_postgresql", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    with module.postgresql_server() as server:
+    with beside("postgresql").postgresql_server() as server:
         yield server
 
 
@@ -119,3 +125,32 @@ def begun_sweep(tmp_path):
         return tmp_path / "runs" / name
 
     return write
+
+
+@pytest.fixture(scope="session")
+def flaky_s3():
+    """The module."""
+    return beside("flaky_s3")
+
+
+@pytest.fixture(scope="session")
+def s3_server(flaky_s3):
+    """An S3 that fails nothing, for all tests of a session."""
+    with flaky_s3.FlakyS3(share=0) as server:
+        server.filesystem().create_dir("sweeps")
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server, flaky_s3, tmp_path, monkeypatch):
+    """It, with credentials in the environment, and homes of sweeps below `tmp_path / "state"`."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with flaky_s3.credentials_of_its_own(monkeypatch):
+        yield s3_server
+    s3_server.share, s3_server.down = 0, False
+
+
+@pytest.fixture
+def s3_storage(s3):
+    """The URI of a storage that is empty."""
+    return s3.uri(f"sweeps/{secrets.token_hex(4)}/runs")

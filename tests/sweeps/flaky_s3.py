@@ -18,7 +18,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from moto.server import DomainDispatcherApplication, create_backend_app
 from pyarrow import fs
@@ -41,7 +41,7 @@ class FlakyS3:
         seed: which of them do, by the order in which they come.
     """
 
-    environment = {
+    environment: ClassVar[dict[str, str]] = {
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_EC2_METADATA_DISABLED": "true",

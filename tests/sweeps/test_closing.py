@@ -13,6 +13,7 @@ from analysis.load import load
 from analysis.verdict import judge
 from sweeps.closing import BEST_NAME, Standing, show, write_best
 from sweeps.config_file import load_config
+from sweeps.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def standing(swept, small_sweep):
     def make(**changes):
         usual = {
             "config": load_config(small_sweep / "sweep.toml"),
-            "directory": small_sweep,
+            "store": Store(small_sweep),
             "trials": sweep.trials,
             "verdicts": verdicts,
             "failures": failure_rate(changes.get("verdicts", verdicts)),
@@ -82,7 +83,7 @@ def test_a_rate_is_not_made_up_where_nothing_could_be_judged(standing):
 def test_before_anything_has_ended_there_is_only_the_place(standing, swept, tmp_path):
     sweep, verdicts, leaders = swept
     nothing = {"trials": sweep.trials[:0], "verdicts": verdicts[:0], "leaders": leaders[:0]}
-    lines = shown(standing(**nothing, directory=tmp_path / "small"))
+    lines = shown(standing(**nothing, store=Store(tmp_path / "small")))
     assert lines == ["small: 0 of 6 trials ended", f"Results: {tmp_path}/small"]
 
 

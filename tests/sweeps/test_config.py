@@ -106,7 +106,10 @@ def test_odd_values_survive_being_written():
         ({"name": "Digits"}, 'name = "Digits": must be 1 to 100 of a-z'),
         ({"name": 5}, "name = 5: must be text in quotes"),
         ({"storage": ""}, 'storage = "": must be a directory'),
-        ({"storage": "s3://b/p"}, 'storage = "s3://b/p": must be a directory, not a URI'),
+        (
+            {"storage": "s3://k:s@b/../p"},
+            'storage = "s3://b/../p": must be a URI like s3://bucket/pre',
+        ),
         ({"search": {"trials": 0}}, "search.trials = 0: must be >= 1"),
         ({"search": {"sampler": "grid"}}, "must be one of 'tpe' or 'random'"),
         ({"search": {"pruner": "asha"}}, "'rungs', 'median', 'successive_halving' or 'hyperband'"),

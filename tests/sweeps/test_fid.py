@@ -12,7 +12,7 @@ from gan_core.sampling import evaluation_latents, generate
 from sweeps.config_file import load_config
 from sweeps.fid import measure, real_images
 from sweeps.store import Store
-from sweeps.weights import weights_path
+from sweeps.weights import weights_name
 
 LIBRARY = "torch_fidelity.feature_extractor_inceptionv3"
 
@@ -72,7 +72,7 @@ def test_points_have_none(tmp_path):
     store.write_weights(0, 0, member_bytes(G.state_dict(), D.state_dict(), config))
     swept = load_config(None, ["data.dataset=ring8"])
     with pytest.raises(ConfigError, match="makes points, not images"):
-        measure(swept, store.directory, ROW, n=10, weights=None)
+        measure(swept, store, ROW, n=10, weights=None)
 
 
 @pytest.mark.slow  # Inception on a CPU
@@ -83,7 +83,7 @@ def test_it_is_that_of_the_samples_it_was_judged_by_against_images_of_its_datase
     code, out, err = run(*arguments)
     assert (code, err.strip()) == (0, "")
     first, member, reservation = out.splitlines()
-    G, _, config = load_member(weights_path(small_sweep, 1, 3))
+    G, _, config = load_member(small_sweep / weights_name(1, 3))
     samples = generate(G, config, evaluation_latents(config, 4))
     value = inception_fid(samples, real_images(digits, 4), weights=inception_weights)
     assert first == f"FID {value:.4g} of 4 samples against 4 real images of digits"
@@ -98,5 +98,5 @@ def test_of_fewer_real_images_all_are_taken(small_sweep, inception_weights, tmp_
     np.save(tmp_path / "images.npy", np.arange(4 * 64, dtype=np.uint8).reshape(4, 1, 8, 8))
     swept = load_config(None, ["data.dataset=npz", f"data.root={tmp_path}/images.npy"])
     row = ROW | {"trial": 1, "seed": 3}
-    first, *_ = measure(swept, small_sweep, row, n=5, weights=inception_weights)
+    first, *_ = measure(swept, Store(small_sweep), row, n=5, weights=inception_weights)
     assert first.endswith(" of 5 samples against all 4 real images of npz")

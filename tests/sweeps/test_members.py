@@ -5,7 +5,8 @@ from analysis.load import load
 from gan_core.config import ConfigError, GanConfig
 from gan_core.export import load_member
 from sweeps.members import BEST, described, find_member, gan_config
-from sweeps.weights import kept_members, weights_path
+from sweeps.store import Store
+from sweeps.weights import weights_name
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_of_those_with_weights_if_that_is_asked(trials):
 )
 def test_what_is_not_there_is_refused_with_what_is(small_sweep, trials, trial, seed, message):
     with pytest.raises(ConfigError) as refused:
-        found(trials, trial, seed, kept=kept_members(small_sweep))
+        found(trials, trial, seed, kept=Store(small_sweep).kept_members())
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -77,8 +78,8 @@ def test_a_row_is_the_config_that_was_trained(small_sweep, trials):
     for _, row in trials.iterrows():
         config = gan_config(row)
         assert config.loss == row["loss"]
-        if (row["trial"], row["seed"]) in kept_members(small_sweep):
-            path = weights_path(small_sweep, row["trial"], row["seed"])
+        if (row["trial"], row["seed"]) in Store(small_sweep).kept_members():
+            path = small_sweep / weights_name(row["trial"], row["seed"])
             assert load_member(path)[2].gan == config
 
 

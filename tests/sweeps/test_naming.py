@@ -1,24 +1,11 @@
-"""Names of sweeps stay within the storage and never meet one that is there."""
-
-from __future__ import annotations
+"""What a sweep may be called."""
 
 import shlex
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import pytest
 
 from gan_core.config import ConfigError
-from sweeps import naming
-from sweeps.naming import (
-    check_name,
-    choose_name,
-    command,
-    find_sweep,
-    list_sweeps,
-    make_directory,
-    short_name,
-)
+from sweeps.naming import can_be_name, check_name, command
 
 
 @pytest.mark.parametrize("name", ["a", "0", "mnist-losses", "a.b_c-1", "a..b", "x" * 100])
@@ -33,52 +20,7 @@ def test_a_plain_name_is_taken(name):
 def test_a_name_that_could_leave_the_storage_is_refused(name):
     with pytest.raises(ConfigError, match="must be 1 to 100 of a-z"):
         check_name(name)
-
-
-def test_a_sweep_without_a_name_gets_the_next_free_one(tmp_path):
-    storage = tmp_path / "runs"
-    assert choose_name(storage, None, "digits") == "digits"
-    assert not storage.exists()
-    (storage / "digits").mkdir(parents=True)
-    (storage / "digits-2").touch()
-    assert choose_name(storage, None, "digits") == "digits-3"
-    assert choose_name(storage, None, "mnist") == "mnist"
-
-
-def test_a_name_that_exists_is_refused_with_the_way_to_resume(tmp_path):
-    (tmp_path / "mine").mkdir()
-    with pytest.raises(ConfigError) as caught:
-        choose_name(tmp_path, "mine", "digits")
-    assert f"`gansweep resume {tmp_path / 'mine'}` goes on with it" in str(caught.value)
-    assert "--name" in str(caught.value)
-
-
-def test_sweeps_without_a_name_that_begin_at_once_get_directories_of_their_own(tmp_path):
-    together = Barrier(8)
-
-    def begin(_):
-        together.wait()
-        return make_directory(tmp_path / "runs", None, "digits")
-
-    with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(begin, range(8)))
-    expected = {"digits", *(f"digits-{n}" for n in range(2, 9))}
-    assert {directory.name for directory in made} == expected
-    assert all(directory.is_dir() for directory in made)
-
-
-def test_a_name_that_is_taken_in_between_is_left_to_whoever_took_it(tmp_path, monkeypatch):
-    def choose_too_late(storage, wanted, dataset):
-        chosen = choose_name(storage, wanted, dataset)
-        (storage / chosen).mkdir(exist_ok=True)
-        if chosen == "digits-3":
-            (storage / chosen).rmdir()
-        return chosen
-
-    monkeypatch.setattr(naming, "choose_name", choose_too_late)
-    assert make_directory(tmp_path, None, "digits").name == "digits-3"
-    with pytest.raises(ConfigError, match='name = "mine": exists; `gansweep resume'):
-        make_directory(tmp_path, "mine", "digits")
+    assert not can_be_name(name)
 
 
 def test_a_command_that_is_shown_can_be_pasted(tmp_path):
@@ -86,40 +28,3 @@ def test_a_command_that_is_shown_can_be_pasted(tmp_path):
     assert shown[0] == shown[-1] == "`"
     assert shlex.split(shown[1:-1]) == ["gansweep", "resume", f"{tmp_path}/my runs/it's"]
     assert command("status", "digits") == "`gansweep status digits`"
-
-
-def test_a_dangling_link_holds_its_name(tmp_path):
-    (tmp_path / "digits").symlink_to(tmp_path / "nowhere")
-    assert choose_name(tmp_path, None, "digits") == "digits-2"
-
-
-def test_a_sweep_is_called_by_its_name_where_that_finds_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert short_name(tmp_path / "runs" / "digits") == "digits"
-    assert short_name(tmp_path / "other" / "digits") == f"{tmp_path}/other/digits"
-    monkeypatch.chdir("/")
-    assert short_name(tmp_path / "runs" / "digits") == f"{tmp_path}/runs/digits"
-
-
-def test_a_sweep_is_found_by_name_and_by_path(tmp_path, monkeypatch):
-    sweep = tmp_path / "runs" / "digits"
-    sweep.mkdir(parents=True)
-    (sweep / "sweep.toml").touch()
-    (tmp_path / "runs" / "notes").mkdir()
-    monkeypatch.chdir(tmp_path / "runs")
-    assert find_sweep("digits", tmp_path / "runs") == sweep
-    assert find_sweep("digits", tmp_path / "elsewhere") == sweep
-    assert find_sweep(str(sweep), tmp_path / "elsewhere") == sweep
-    assert list_sweeps(tmp_path / "runs") == ["digits"]
-
-
-@pytest.mark.parametrize("given", ["", ".", "digit", "/"])
-def test_what_is_no_sweep_is_refused_naming_those_that_are(given, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="there is no such sweep; runs holds none"):
-        find_sweep(given, tmp_path.relative_to(tmp_path) / "runs")
-    sweep = tmp_path / "runs" / "digits"
-    sweep.mkdir(parents=True)
-    (sweep / "sweep.toml").touch()
-    with pytest.raises(ConfigError, match=r"there is no such sweep; in .*known: digits"):
-        find_sweep(given, tmp_path / "runs")

@@ -6,6 +6,7 @@ from sweeps.build import this_build
 from sweeps.config_file import load_config
 from sweeps.mistakes import SweepFailure
 from sweeps.nodes import Expected, Node, examine, expect, workers_on
+from sweeps.store import Store
 
 CONFIG = load_config(None)
 
@@ -15,7 +16,7 @@ def node(**values):
 
 
 def test_a_node_with_the_drivers_code_and_directory_can_take_part(tmp_path):
-    with expect(tmp_path) as expected:
+    with expect(Store(tmp_path)) as expected:
         examine(CONFIG, expected)
     assert list(tmp_path.iterdir()) == []
 
@@ -27,12 +28,12 @@ def test_another_code_is_refused():
 
 
 def test_a_directory_of_the_same_name_that_is_not_the_drivers_is_refused(tmp_path):
-    with expect(tmp_path) as expected:
-        assert expected.mark is not None
-        expected.mark.write_text("another driver's")
+    with expect(Store(tmp_path)) as expected:
+        mark = tmp_path / ".shared"
+        mark.write_text("another driver's")
         with pytest.raises(SweepFailure, match="must be a path that all nodes share"):
             examine(CONFIG, expected)
-        expected.mark.unlink()
+        mark.unlink()
         with pytest.raises(SweepFailure, match=str(tmp_path)):
             examine(CONFIG, expected)
 

@@ -142,8 +142,8 @@ def test_a_member_without_history_is_refused(run, own_sweep):
 def test_how_many_trained_together_is_read_from_the_parts(small_sweep):
     trials = load(small_sweep).trials.set_index("seed", drop=False)
     # Trials 0 and 1 began together; seed 2 left after two rungs.
-    assert members_beside(small_sweep, trials.loc[0]) == {0: 4, 1: 4, 2: 4, 3: 3, 4: 3}
-    assert members_beside(small_sweep, trials.loc[2]) == {0: 4, 1: 4, 2: 4}
+    assert members_beside(Store(small_sweep), trials.loc[0]) == {0: 4, 1: 4, 2: 4, 3: 3, 4: 3}
+    assert members_beside(Store(small_sweep), trials.loc[2]) == {0: 4, 1: 4, 2: 4}
 
 
 def rewritten(directory, *, without=()):
@@ -158,21 +158,21 @@ def rewritten(directory, *, without=()):
 def test_how_many_trained_together_is_in_the_rows(own_sweep):
     rewritten(own_sweep)
     trials = load(own_sweep).trials.set_index("seed", drop=False)
-    assert members_beside(own_sweep, trials.loc[0]) == {0: 4, 1: 4, 2: 4, 3: 3, 4: 3}
+    assert members_beside(Store(own_sweep), trials.loc[0]) == {0: 4, 1: 4, 2: 4, 3: 3, 4: 3}
 
 
 def test_in_older_rows_the_parts_tell_how_many_trained_together(own_sweep):
     for path in (own_sweep / "history").glob("[!.]*.parquet"):
         pq.write_table(pq.read_table(path).drop_columns(["members"]), path)
     trials = load(own_sweep).trials.set_index("seed", drop=False)
-    assert members_beside(own_sweep, trials.loc[0]) == {0: 4, 1: 4, 2: 4, 3: 3, 4: 3}
+    assert members_beside(Store(own_sweep), trials.loc[0]) == {0: 4, 1: 4, 2: 4, 3: 3, 4: 3}
 
 
 def test_a_member_that_was_continued_is_replayed_bit_for_bit(run, continued_sweep):
     rewritten(continued_sweep)
     trials = load(continued_sweep).trials
     assert set(trials["attempt"]) == {1}
-    assert members_beside(continued_sweep, trials.iloc[0]) == {0: 4, 1: 4, 2: 4, 3: 4}
+    assert members_beside(Store(continued_sweep), trials.iloc[0]) == {0: 4, 1: 4, 2: 4, 3: 4}
     code, out, _ = run(continued_sweep, "1")
     assert "Bitwise equal at all 4 rungs." in out
     assert code == 0

@@ -18,7 +18,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from analysis.schema import HYPERPARAMETERS
-from sweeps.weights import kept_trials
+from sweeps.lock import SweepLock
+from sweeps.store import Store
 
 COMMAND = [sys.executable, "-m", "sweeps"]
 SMALL = [
@@ -68,7 +69,7 @@ def has_history(directory):
 
 
 def has_kept_all(directory):
-    return lambda: kept_trials(directory) == {0, 1, 2, 3}
+    return lambda: Store(directory).kept_trials() == {0, 1, 2, 3}
 
 
 def study_of(directory):
@@ -315,6 +316,7 @@ def ancestor(pid, of):
     return False
 
 
+@pytest.mark.slow  # a Ray for what `test_a_sweep_that_is_locked_is_not_run` tests without
 def test_a_sweep_that_is_running_is_not_run_twice(tmp_path, begin):
     directory = tmp_path / "runs" / "busy"
     begin("run", "--name", "busy", "--trials", "4", *ENDLESS, cwd=tmp_path)
@@ -324,6 +326,15 @@ def test_a_sweep_that_is_running_is_not_run_twice(tmp_path, begin):
         assert refused.returncode == 2
         assert len(refused.stderr.splitlines()) == 1
         assert "busy" in refused.stderr
+
+
+def test_a_sweep_that_is_locked_is_not_run(begun_sweep, run):
+    with SweepLock(begun_sweep("busy")):
+        for command in (["run", "--name", "busy"], ["resume", "busy"]):
+            code, _, stderr = run(*command)
+            assert code == 2
+            assert len(stderr.splitlines()) == 1
+            assert "busy" in stderr
 
 
 FACTORY = """
@@ -348,40 +359,17 @@ def factory(latent_dim, sample_shape):
 """
 
 
-def test_the_users_own_architecture_is_found_in_their_directory_and_trained(tmp_path):
-    (tmp_path / "nets.py").write_text(FACTORY.format(change=""))
+@pytest.fixture(scope="module")
+def on_terminal(tmp_path_factory):
+    """A directory in which a sweep of the user's own networks was run on a terminal, and what
+    the terminal was sent."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "nets.py").write_text(FACTORY.format(change=""))
     own = ["--set", "model.architecture=nets:factory", "--trials", "2", "--name", "own"]
-    result = gansweep("run", *own, *SMALL, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    trials = pd.read_parquet(tmp_path / "runs" / "own" / "trials")
-    assert set(trials["architecture"]) == {"nets:factory"}
-    assert set(trials["status"]) <= {"complete", "pruned"}
-
-
-@pytest.mark.parametrize(
-    ("architecture", "expected"),
-    [
-        ("nowhere:factory", "cannot be imported"),
-        ("nets:factory", "not linear in z"),
-    ],
-)
-def test_an_architecture_that_cannot_be_used_is_refused_before_anything_is_written(
-    tmp_path, architecture, expected
-):
-    (tmp_path / "nets.py").write_text(FACTORY.format(change=" - z.mean(1, keepdim=True)"))
-    result = gansweep("run", "--set", f"model.architecture={architecture}", cwd=tmp_path)
-    assert result.returncode == 2
-    (line,) = result.stderr.splitlines()
-    assert expected in line
-    assert architecture in line
-    assert not (tmp_path / "runs").exists()
-
-
-def test_on_a_terminal_there_is_one_live_display(tmp_path):
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, "run", "--trials", "2", *SMALL],
-        cwd=tmp_path,
+        [*COMMAND, "run", *own, *SMALL],
+        cwd=home,
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
@@ -398,8 +386,40 @@ def test_on_a_terminal_there_is_one_live_display(tmp_path):
             except OSError:
                 break
     os.close(controller)
-    assert process.wait() == 0
-    text = shown.decode()
+    assert process.wait() == 0, shown.decode()
+    return home, shown.decode()
+
+
+def test_the_users_own_architecture_is_found_in_their_directory_and_trained(on_terminal):
+    home, _ = on_terminal
+    trials = pd.read_parquet(home / "runs" / "own" / "trials")
+    assert set(trials["architecture"]) == {"nets:factory"}
+    assert set(trials["status"]) <= {"complete", "pruned"}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "expected"),
+    [
+        ("nowhere:factory", "cannot be imported"),
+        ("nets:factory", "not linear in z"),
+    ],
+)
+def test_an_architecture_that_cannot_be_used_is_refused_before_anything_is_written(
+    tmp_path, run, monkeypatch, architecture, expected
+):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "nets.py").write_text(FACTORY.format(change=" - z.mean(1, keepdim=True)"))
+    code, _, stderr = run("run", "--set", f"model.architecture={architecture}")
+    sys.modules.pop("nets", None)
+    assert code == 2
+    (line,) = stderr.splitlines()
+    assert expected in line
+    assert architecture in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_on_a_terminal_there_is_one_live_display(on_terminal):
+    _, text = on_terminal
     assert "member-steps/s" in text
     assert "Results:" in text
     assert "Traceback" not in text

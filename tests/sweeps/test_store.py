@@ -48,20 +48,18 @@ def test_members_are_kept_until_they_are_dropped(store):
     store.write_members(3, b"once")
     store.write_members(3, b"again")
     assert store.read_members(3) == b"again"
-    assert [path.name for path in (store.directory / "members").iterdir()] == [
-        "trial-3.safetensors"
-    ]
+    assert [path.name for path in (store.home / "members").iterdir()] == ["trial-3.safetensors"]
     assert store.kept_trials() == {3}
     store.drop_members([2, 3])
     assert store.read_members(3) is None
     store.write_members(4, b"left over")
     store.forget_members()
     store.forget_members()
-    assert not (store.directory / "members").exists()
+    assert not (store.home / "members").exists()
 
 
 def test_members_that_cannot_be_read_are_no_absent_ones(store):
-    (store.directory / "members" / "trial-3.safetensors").mkdir(parents=True)
+    (store.home / "members" / "trial-3.safetensors").mkdir(parents=True)
     with pytest.raises(StorageError, match=r"cannot read .*trial-3\.safetensors: "):
         store.read_members(3)
 
@@ -69,7 +67,7 @@ def test_members_that_cannot_be_read_are_no_absent_ones(store):
 @pytest.mark.parametrize("table", SCHEMAS)
 def test_every_table_is_written_with_its_own_schema(store, table):
     store.write(table, [row(table, sweep="s")], "part-0")
-    written = pq.read_schema(store.directory / table / "part-0.parquet")
+    written = pq.read_schema(store.home / table / "part-0.parquet")
     assert written.equals(SCHEMAS[table])
     assert written.metadata[VERSION_KEY] == SCHEMAS[table].metadata[VERSION_KEY]
 
@@ -101,21 +99,21 @@ assert list(history.mode_histogram[0]) == [0.25, 0.75]
 assert pandas.read_parquet(sys.argv[1] + "/samples").png[0] == b"\\x89PNG\\x00\\xff"
 """
     third_party = str(Path(pd.__file__).parents[1])
-    command = [sys.executable, "-I", "-S", "-c", script, str(store.directory), third_party]
+    command = [sys.executable, "-I", "-S", "-c", script, str(store.home), third_party]
     subprocess.run(command, check=True, cwd=tmp_path, timeout=60)
 
 
 def test_types_do_not_depend_on_values(store):
     store.write("trials", [trial(0, label_smoothing=None, loss=None, error=None)], "nulls")
     store.write("trials", [trial(1, label_smoothing=0.1, loss="lsgan", error="x")], "values")
-    types = {pq.read_schema(path) for path in (store.directory / "trials").iterdir()}
+    types = {pq.read_schema(path) for path in (store.home / "trials").iterdir()}
     assert len(types) == 1
 
 
 def test_numpy_scalars_are_values(store):
     scalars = {"lr_g": np.float32(0.5), "steps": np.int64(3), "final_mode_kl": np.float64("nan")}
     store.write("trials", [trial(np.int32(4), **scalars)], "part")
-    read = pq.read_table(store.directory / "trials").to_pylist()[0]
+    read = pq.read_table(store.home / "trials").to_pylist()[0]
     assert (read["trial"], read["lr_g"], read["steps"], read["final_mode_kl"]) == (4, 0.5, 3, None)
 
 
@@ -123,7 +121,7 @@ def test_numpy_scalars_are_values(store):
 def test_a_value_that_is_not_finite_is_null_in_columns_and_lists(store, value):
     values = {"frechet_distance": value, "d_loss_mean": 1.0, "nonfinite_steps": 3}
     store.write("history", [row("history", mode_histogram=[0.5, value], **values)], "part")
-    read = pq.read_table(store.directory / "history").to_pylist()[0]
+    read = pq.read_table(store.home / "history").to_pylist()[0]
     assert read["frechet_distance"] is None
     assert read["mode_histogram"] == [0.5, None]
     assert (read["d_loss_mean"], read["nonfinite_steps"]) == (1.0, 3)
@@ -139,7 +137,7 @@ def test_a_missing_a_misspelt_and_a_surplus_column_are_refused(store, table):
         store.write(table, [missing | {name + "x": None}], "part")
     with pytest.raises(ValueError, match="missing: none; unknown: extra"):
         store.write(table, [row(table), row(table, extra=1)], "part")
-    assert not store.directory.exists()
+    assert not store.home.exists()
 
 
 def test_a_value_of_the_wrong_type_is_refused_with_its_column(store):
@@ -162,27 +160,27 @@ def test_a_part_that_readers_would_skip_or_that_is_no_name_is_refused(store, par
 
 def test_no_rows_write_nothing(store):
     store.write("trials", [], "part")
-    assert not store.directory.exists()
+    assert not store.home.exists()
 
 
 def test_a_repeated_write_does_not_double_its_rows(store):
     for _ in range(2):
         store.write("trials", [trial(0), trial(1)], "part")
-    assert len(pd.read_parquet(store.directory / "trials")) == 2
+    assert len(pd.read_parquet(store.home / "trials")) == 2
 
 
 def test_the_config_is_replaced_whole(store):
     store.write_config("a" * 1000)
     store.write_config('name = "ä"\n')
-    assert (store.directory / "sweep.toml").read_text(encoding="utf-8") == 'name = "ä"\n'
-    assert [path.name for path in store.directory.iterdir()] == ["sweep.toml"]
+    assert (store.home / "sweep.toml").read_text(encoding="utf-8") == 'name = "ä"\n'
+    assert [path.name for path in store.home.iterdir()] == ["sweep.toml"]
 
 
 def test_leftovers_are_skipped_by_readers_and_cleaned(store):
     store.write("trials", [trial(0)], "part")
     store.write_config("")
-    folder = store.directory / "trials"
-    leftovers = [folder / ".part-1.parquet.0a1b.tmp", store.directory / ".sweep.toml.0a1b.tmp"]
+    folder = store.home / "trials"
+    leftovers = [folder / ".part-1.parquet.0a1b.tmp", store.home / ".sweep.toml.0a1b.tmp"]
     for leftover in leftovers:
         leftover.write_bytes(b"half a file")
     (folder / ".DS_Store").write_bytes(b"not ours")
@@ -202,12 +200,7 @@ def test_parts_are_readable_by_others(store):
         store.write("trials", [trial(0)], "part")
     finally:
         os.umask(mask)
-    assert (store.directory / "trials" / "part.parquet").stat().st_mode & 0o777 == 0o644
-
-
-def test_a_uri_is_refused():
-    with pytest.raises(StorageError, match="s3://bucket/x: is a URI"):
-        Store("s3://bucket/x")
+    assert (store.home / "trials" / "part.parquet").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_path_that_cannot_be_a_folder_is_one_clear_line(tmp_path):
@@ -232,7 +225,7 @@ def test_a_disk_that_takes_no_more_is_one_clear_line_and_leaves_nothing(store):
             store.write("samples", [row("samples", trial=1, png=os.urandom(200_000))], "big")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    folder = store.directory / "samples"
+    folder = store.home / "samples"
     assert [path.name for path in folder.iterdir()] == ["part.parquet"]
     assert list(pd.read_parquet(folder).trial) == [0]
 
@@ -267,8 +260,8 @@ def wait_for_rows(folder, writer):
 
 
 def test_a_reader_beside_a_writer_sees_whole_parts_at_any_moment(store):
-    folder = store.directory / "history"
-    writer = start_writer(store.directory, 100)
+    folder = store.home / "history"
+    writer = start_writer(store.home, 100)
     wait_for_rows(folder, writer)
     seen = []
     while True:
@@ -287,9 +280,9 @@ def test_a_reader_beside_a_writer_sees_whole_parts_at_any_moment(store):
 
 
 def test_a_writer_killed_at_any_moment_leaves_a_readable_folder(store):
-    folder = store.directory / "history"
+    folder = store.home / "history"
     for _ in range(3):
-        writer = start_writer(store.directory, 1_000_000)
+        writer = start_writer(store.home, 1_000_000)
         wait_for_rows(folder, writer)
         time.sleep(0.2)
         writer.send_signal(signal.SIGKILL)

@@ -15,7 +15,7 @@ from gan_core.export import MemberConfig, load_member, member_bytes
 from sweeps.cli import main
 from sweeps.store import Store
 from sweeps.take_out import COLUMNS, draw, export
-from sweeps.weights import weights_path
+from sweeps.weights import weights_name
 
 TILE = 8 * 8 + 1  # a digit, enlarged, and the gap
 
@@ -39,7 +39,7 @@ def test_export_writes_what_was_kept(run, small_sweep, tmp_path):
     assert out.startswith("wrote mine: trial 1 at seed 3, complete with ")
     names = {"G.safetensors", "D.safetensors", "config.json", "samples.png"}
     assert {path.name for path in (tmp_path / "mine").iterdir()} == names
-    exported, kept = load_member(tmp_path / "mine"), load_member(weights_path(small_sweep, 1, 3))
+    exported, kept = load_member(tmp_path / "mine"), load_member(small_sweep / weights_name(1, 3))
     assert exported[2] == kept[2]
     for one, other in zip(exported[:2], kept[:2], strict=True):
         for name, tensor in one.state_dict().items():
@@ -164,7 +164,7 @@ def test_a_mistake_is_one_line_and_writes_nothing(run, tmp_path, arguments, mess
 
 @pytest.mark.parametrize("command", ["export", "sample"])
 def test_damaged_weights_are_one_line(run, own_sweep, command):
-    path = weights_path(own_sweep, 1, 3)
+    path = own_sweep / weights_name(1, 3)
     path.write_bytes(path.read_bytes()[:-10])
     code, out, err = run(command, "best", "--out", "new.png", sweep=own_sweep)
     assert (code, out, err.count("\n")) == (1, "", 1)
@@ -186,25 +186,25 @@ def member(directory, **shared):
     G, D = config.build()
     store = Store(directory / "made")
     store.write_weights(0, 0, member_bytes(G.state_dict(), D.state_dict(), config))
-    return store.directory
+    return store
 
 
 ROW = {"trial": 0, "seed": 0, "status": "complete", "objective": 1.0, "steps": 1}
 
 
 def test_a_conditional_member_has_a_row_for_each_class_and_the_same_z_in_each(tmp_path):
-    directory = member(tmp_path, conditional=True)
-    draw(directory, ROW, tmp_path / "grid.png", n=13)
+    made = member(tmp_path, conditional=True)
+    draw(made, ROW, tmp_path / "grid.png", n=13)
     assert size(tmp_path / "grid.png") == (4 * TILE + 1, 3 * TILE + 1)
-    draw(directory, ROW, tmp_path / "walk.png", n=32, between=True)
+    draw(made, ROW, tmp_path / "walk.png", n=32, between=True)
     assert size(tmp_path / "walk.png") == (8 * TILE + 1, 4 * TILE + 1)
 
 
 def test_points_are_exported_and_not_drawn(tmp_path):
-    directory = member(tmp_path, sample_shape=(2,))
-    export(directory, ROW, tmp_path / "mine")
+    made = member(tmp_path, sample_shape=(2,))
+    export(made, ROW, tmp_path / "mine")
     assert json.loads((tmp_path / "mine" / "config.json").read_text())["sample_shape"] == [2]
     assert load_file(tmp_path / "mine" / "G.safetensors")["layers.2.weight"].shape == (2, 8)
     with pytest.raises(ConfigError, match="makes points, not images"):
-        draw(directory, ROW, tmp_path / "grid.png")
+        draw(made, ROW, tmp_path / "grid.png")
     assert not (tmp_path / "grid.png").exists()

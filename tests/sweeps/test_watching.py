@@ -9,6 +9,7 @@ import pytest
 
 from sweeps import watching
 from sweeps.lock import SweepLock
+from sweeps.store import Store
 from sweeps.watching import each_change
 
 
@@ -52,7 +53,7 @@ def times(directory, clock, every, *events, until=100.0):
     clock.events = [*events, (until, end)]
     found: list[float] = []
     with contextlib.suppress(OverError):
-        for _ in each_change(directory, every):
+        for _ in each_change(Store(directory), every):
             found.append(clock.now)
     return found
 
@@ -83,7 +84,7 @@ def test_what_comes_close_together_is_seen_together(directory, clock):
 
 
 def test_the_time_that_writing_takes_counts(directory, clock):
-    changes = each_change(directory, 10)
+    changes = each_change(Store(directory), 10)
     next(changes)
     clock.now += 8
     clock.events = [(8.5, lambda: (directory / "trials" / "a.parquet").write_bytes(b"1"))]
@@ -119,7 +120,7 @@ def test_the_begin_and_the_end_of_a_run_are_seen(directory, clock):
 
 
 def test_time_is_really_waited_for(directory):
-    changes = each_change(directory, 0.2)
+    changes = each_change(Store(directory), 0.2)
     begun = time.monotonic()
     next(changes)
     (directory / "trials" / "a.parquet").write_bytes(b"1")

@@ -9,10 +9,8 @@ from sweeps.store import Store
 from sweeps.study import StudyOwner
 from sweeps.weights import (
     KeepWeights,
-    kept_members,
-    kept_trials,
-    members_path,
-    weights_path,
+    members_name,
+    weights_name,
 )
 from sweeps.worker import Worker
 
@@ -31,31 +29,31 @@ def test_whose_weights_are_kept(keep, statuses):
 
 
 def test_what_is_there_is_read_from_the_names(tmp_path):
-    assert kept_members(tmp_path) == set()
+    assert Store(tmp_path).kept_members() == set()
     for trial, seed in ((3, 12), (0, 10**12)):
-        path = weights_path(tmp_path, trial, seed)
+        path = tmp_path / weights_name(trial, seed)
         path.parent.mkdir(exist_ok=True)
         path.touch()
     (path.parent / ".trial-1-seed-2.safetensors.0a1b.tmp").touch()
     (path.parent / "mine.safetensors").touch()
-    assert kept_members(tmp_path) == {(3, 12), (0, 10**12)}
+    assert Store(tmp_path).kept_members() == {(3, 12), (0, 10**12)}
 
 
 def test_trials_in_training_are_read_from_the_names(tmp_path):
-    assert kept_trials(tmp_path) == set()
+    assert Store(tmp_path).kept_trials() == set()
     for trial in (3, 10**7):
-        path = members_path(tmp_path, trial)
+        path = tmp_path / members_name(trial)
         path.parent.mkdir(exist_ok=True)
         path.touch()
     (path.parent / ".trial-1.safetensors.0a1b.tmp").touch()
-    assert kept_trials(tmp_path) == {3, 10**7}
+    assert Store(tmp_path).kept_trials() == {3, 10**7}
 
 
 def test_a_sweep_keeps_the_complete_and_says_where_they_come_from(small_sweep):
     kept = {(0, 0), (0, 1), (1, 3), (2, 4), (2, 5), (3, 6), (3, 7)}
-    assert kept_members(small_sweep) == kept
+    assert Store(small_sweep).kept_members() == kept
     for trial, seed in kept:
-        _, _, config = load_member(weights_path(small_sweep, trial, seed))
+        _, _, config = load_member(small_sweep / weights_name(trial, seed))
         assert config.gan.seed == seed
         assert config.origin["sweep"] == "small"
         expected = {"trial": trial, "seed": seed, "attempt": 0, "step": 40, "dataset": "digits"}
@@ -64,8 +62,8 @@ def test_a_sweep_keeps_the_complete_and_says_where_they_come_from(small_sweep):
 
 def test_all_means_the_pruned_and_the_diverged_too(run_small_sweep, tmp_path):
     directory = run_small_sweep(tmp_path / "all", "train.keep_weights=all", "train.steps=20")
-    assert kept_members(directory) == {(seed // 2, seed) for seed in range(12)}
-    G, D, config = load_member(weights_path(directory, 1, 2))  # broken after 10 steps
+    assert Store(directory).kept_members() == {(seed // 2, seed) for seed in range(12)}
+    G, D, config = load_member(directory / weights_name(1, 2))  # broken after 10 steps
     assert config.origin["step"] == 20 - 10
     assert all(p.isfinite().all() for p in D.parameters())
     assert not all(p.isfinite().all() for p in G.parameters())  # the NaN that broke it
@@ -79,7 +77,7 @@ def test_none_means_none(run_small_sweep, tmp_path):
 def test_what_a_killed_writer_left_half_written_is_removed(tmp_path):
     store = Store(tmp_path)
     store.write_weights(0, 1, b"whole")
-    leftover = weights_path(tmp_path, 0, 1).with_name(".trial-0-seed-2.safetensors.0a1b.tmp")
+    leftover = (tmp_path / weights_name(0, 1)).with_name(".trial-0-seed-2.safetensors.0a1b.tmp")
     leftover.write_bytes(b"ha")
     store.clean()
     assert [path.name for path in leftover.parent.iterdir()] == ["trial-0-seed-1.safetensors"]
@@ -106,11 +104,11 @@ def test_a_later_attempt_replaces_what_an_earlier_one_left(tmp_path):
             pass
 
     def attempt():
-        return load_member(weights_path(tmp_path, 0, 0))[2].origin["attempt"]
+        return load_member(tmp_path / weights_name(0, 0))[2].origin["attempt"]
 
     with pytest.raises(ConnectionError):
         finish(worker(dying))
     assert attempt() == 0
     finish(worker(exchange))
     assert attempt() == 1
-    assert len(kept_members(tmp_path)) == 1
+    assert len(Store(tmp_path).kept_members()) == 1

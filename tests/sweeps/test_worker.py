@@ -22,7 +22,6 @@ from sweeps.protocol import Reply
 from sweeps.space import Space
 from sweeps.store import Store
 from sweeps.study import StudyOwner
-from sweeps.weights import kept_trials
 from sweeps.worker import Worker
 
 SMALL = [
@@ -452,14 +451,14 @@ def test_what_is_asked_to_stop_is_kept_and_goes_on_from_there(tmp_path):
     worker = sweep.worker(slots=12)
     for _ in range(3):
         worker.advance()
-    assert kept_trials(tmp_path) == set()  # it is not a minute yet
+    assert Store(tmp_path).kept_trials() == set()  # it is not a minute yet
     sweep.owner.request_stop()
     assert worker.advance().done
-    assert kept_trials(tmp_path) == set(range(6))
+    assert Store(tmp_path).kept_trials() == set(range(6))
     resumed = sweep.killed_and_resumed(slots=12)
     finish(resumed)
     assert resumed._member_steps == 12 * 30
-    assert kept_trials(tmp_path) == set()
+    assert Store(tmp_path).kept_trials() == set()
 
 
 def test_what_was_kept_never_begins_again_from_its_first_step(tmp_path):
@@ -509,11 +508,11 @@ def test_a_worker_that_dies_before_its_end_is_told_leaves_the_trial_to_be_gone_o
 
     with pytest.raises(ConnectionError):
         finish(sweep.worker(slots=12, exchange=unreachable))
-    assert kept_trials(tmp_path) == set(range(6))
+    assert Store(tmp_path).kept_trials() == set(range(6))
     resumed = sweep.killed_and_resumed(slots=12)
     finish(resumed)
     assert resumed._member_steps == 12 * 10
-    assert kept_trials(tmp_path) == set()
+    assert Store(tmp_path).kept_trials() == set()
     assert len(load(tmp_path).trials) == 12
 
 
