@@ -27,7 +27,7 @@ RECORD = "CHAOS_RECORD"
 IN_CI = {(0, "directory"), (1, "directory"), (2, "s3"), (3, "postgresql")}
 RUNS = [
     pytest.param(seed, backend, marks=() if (seed, backend) in IN_CI else pytest.mark.chaos)
-    for backend in ("directory", "postgresql")
+    for backend in BACKENDS
     for seed in range(10)
 ]
 
