@@ -11,7 +11,9 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -26,8 +28,11 @@ _TABLES = (TableName.HISTORY, TableName.SAMPLES, TableName.TRIALS)  # the others
 _ORDER = ("trial", "seed", "attempt", "rung", "step")
 _LARGE_BYTES = 128 << 20
 """Size that a part need not be above: a reader beside us, and we, hold one in memory."""
+_AT_ONCE = 8  # parts that are read
 _SETTLE_S = 1.0
 """Longer than a folder takes to list: who began to before the new part was there has ended."""
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +50,8 @@ def compact(store: Store, *, settle_s: float = _SETTLE_S) -> None:
     replaced: list[tuple[TableName, list[str]]] = []
     try:
         for table in _TABLES:
-            _remove_leftovers(store, table)
-            replaced += ((table, names) for names in _rewrite(store, table))
+            schemas = _without_leftovers(store, table)
+            replaced += ((table, names) for names in _rewrite(store, table, schemas))
     except StorageError as error:
         _log.warning("other parts are left as they are: %s", error)
     if replaced:
@@ -58,31 +63,44 @@ def compact(store: Store, *, settle_s: float = _SETTLE_S) -> None:
         _log.warning("parts that were compacted are left beside the new ones: %s", error)
 
 
-def _remove_leftovers(store: Store, table: TableName) -> None:
-    """Ends what an earlier compaction began to remove."""
-    metadata = [store.read_schema(table, name).metadata or {} for name in store.parts(table)]
-    for each in metadata:
-        store.drop_parts(table, json.loads(each.get(MADE_OF, b"[]")))
+def _without_leftovers(store: Store, table: TableName) -> dict[str, pa.Schema]:
+    """Ends what an earlier compaction began to remove: the schemas of the parts that stay."""
+    schemas = dict(_each(store.parts(table), lambda name: store.read_schema(table, name)))
+    metadata = [schema.metadata or {} for schema in schemas.values()]
+    leftovers = {name for each in metadata for name in json.loads(each.get(MADE_OF, b"[]"))}
+    store.drop_parts(table, leftovers & schemas.keys())
+    return {name: schema for name, schema in schemas.items() if name not in leftovers}
 
 
-def _rewrite(store: Store, table: TableName) -> Iterator[list[str]]:
+def _rewrite(
+    store: Store, table: TableName, schemas: Mapping[str, pa.Schema]
+) -> Iterator[list[str]]:
     """Puts new parts beside the old ones, and yields of which each was made."""
     schema = store.schema(table)
     # An older version's parts stay: what they lack would look as if it had been null.
     sizes = {
         name: size
         for name, size in store.parts(table).items()
-        if size < _LARGE_BYTES / 2 and store.read_schema(table, name).equals(schema)
+        if size < _LARGE_BYTES / 2 and name in schemas and schemas[name].equals(schema)
     }
     for names in _bunches(sizes):
         if len(names) == 1:
             continue
-        rows = pa.concat_tables([store.read_part(table, name) for name in names])
+        rows = pa.concat_tables(
+            [part for _, part in _each(names, lambda name: store.read_part(table, name))]
+        )
         order = [(name, "ascending") for name in _ORDER if name in schema.names]
         metadata = {**(schema.metadata or {}), MADE_OF: json.dumps(names).encode()}
         whole = rows.sort_by(order).replace_schema_metadata(metadata)
         store.put_part(table, whole, f"compact-{secrets.token_hex(4)}")
         yield names
+
+
+def _each(names: Iterable[str], read: Callable[[str], _T]) -> Iterator[tuple[str, _T]]:
+    """What is read of each, several at once: an object store takes its time over each."""
+    names = list(names)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from zip(names, pool.map(read, names), strict=True)
 
 
 def _bunches(sizes: Mapping[str, int]) -> Iterator[list[str]]:

@@ -49,7 +49,7 @@ def test_a_name_that_is_taken_in_between_is_left_to_whoever_took_it(tmp_path, mo
         chosen = choose_name(storage, wanted, dataset)
         (Path(storage) / chosen).mkdir(exist_ok=True)
         if chosen == "digits-3":
-            (storage / chosen).rmdir()
+            (Path(storage) / chosen).rmdir()
         return chosen
 
     monkeypatch.setattr(finding, "choose_name", choose_too_late)
