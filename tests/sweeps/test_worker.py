@@ -6,6 +6,7 @@ import shutil
 import time
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 import torch
@@ -18,6 +19,7 @@ from gan_core.loop import run_interval
 from gan_core.metrics.evaluate import Evaluator
 from sweeps.assembly import assemble_cohort
 from sweeps.config_file import load_config
+from sweeps.journal import open_journal
 from sweeps.protocol import Reply
 from sweeps.space import Space
 from sweeps.store import Store
@@ -73,7 +75,8 @@ class Sweep:
 
     @property
     def study(self):
-        return self.owner._study
+        storage = open_journal(self.directory / "study.journal")
+        return optuna.load_study(study_name="gansweep", storage=storage)
 
 
 def finish(*workers):
