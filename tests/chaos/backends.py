@@ -32,6 +32,8 @@ class Backend:
     """By which the test reads the results; it loses no request."""
     root: str
     """The storage in it."""
+    requests: Counter[str] = field(default_factory=Counter)
+    """Made so far, by how they were answered; of what does not count them, none."""
 
     def place(self, name: str) -> str:
         """A sweep's, in `filesystem`."""
@@ -97,6 +99,7 @@ def failing_s3(tmp_path: Path) -> Iterator[Backend]:
             variables={**s3.environment, "XDG_STATE_HOME": str(tmp_path)},
             filesystem=s3.filesystem(),
             root="results/runs",
+            requests=s3.counts,
         )
 
 

@@ -6,6 +6,7 @@ All slow: a cluster begins in 20 s, and a sweep of 60 trials takes a minute. See
 import json
 import os
 import time
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -53,9 +54,10 @@ def test_nothing_is_lost_repeated_or_changed(
     name = f"hurt-{seed}"
     write_config(tmp_path / "sweep.toml", backend, name, keep_s=0 if seed % 2 else 1)
     record = {"backend": request.node.callspec.params["backend"], "seed": seed}
-    began = time.monotonic()
+    began, before = time.monotonic(), Counter(backend.requests)
     events = run_hurt(cluster, backend, name, tmp_path, drawn(seed))
     record |= {"events": events, "seconds": round(time.monotonic() - began, 1)}
+    record |= {"requests": dict(backend.requests - before)}
     evidence = gathered(backend, name)
     found = faults(ASKED, evidence)
     again = undisturbed(tmp_path / "sweep.toml", evidence.trials, evidence.history)
