@@ -117,7 +117,7 @@ def test_in_no_moment_of_a_compaction_does_a_reader_see_less(remote, monkeypatch
     for method in ("put_part", "drop_parts"):
         does = getattr(Store, method)
 
-        def watched(self, *arguments, does=does):
+        def watched(self, *arguments, does=does, method=method):
             does(self, *arguments)
             pd.testing.assert_frame_equal(load(remote.uri).history, before.history)
             seen.append(method)
