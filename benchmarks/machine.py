@@ -46,6 +46,7 @@ def describe(device: str) -> dict[str, Any]:
         "versions": {package: version(package) for package in _PACKAGES},
         "commit": _commit(),
         "threads": "OMP_NUM_THREADS=1 in every process",
+        "priority": _priority(),
     }
 
 
@@ -63,6 +64,12 @@ def processor(cpuinfo: str) -> str:
     name = fields.get("model name", platform.processor() or "unknown")
     details = ", ".join([*family, *can])
     return f"{name} ({details})" if details else name
+
+
+def _priority() -> str:
+    """Of all that is measured; Ray gives its workers a low one, unless told otherwise."""
+    workers = os.environ.get("RAY_worker_niceness", "15")
+    return f"niceness {os.nice(0)}, of Ray's workers {workers}"
 
 
 def _gpu() -> str:

@@ -49,7 +49,7 @@ def machine(results: Results) -> str:
         f"{first['system']}, Python {first['python']}, {versions}; commit {commits}; "
         f"{' to '.join(dict.fromkeys([dates[0], dates[-1]]))}; load averages of the last minute "
         f"before and after {len(results.sessions)} sitting(s): {min(loads):.1f} to "
-        f"{max(loads):.1f}; {first['threads']}."
+        f"{max(loads):.1f}; {first['threads']}; {first['priority']}."
     )
 
 

@@ -16,6 +16,7 @@ SESSION = {
     "versions": {"torch": "2.6", "ray": "2.50"},
     "commit": "0123456789",
     "threads": "OMP_NUM_THREADS=1 in every process",
+    "priority": "niceness 0, of Ray's workers 15",
     "load_before": [0.5, 1.0, 1.0],
     "load_after": [1.5, 1.0, 1.0],
 }
