@@ -84,7 +84,7 @@ class Jobs:
         self._client = client
 
     def submit(
-        self, config: SweepConfig, folder: Path, *, python: str = "python"
+        self, config: SweepConfig, folder: Path, *, python: str = "python", address: str = "auto"
     ) -> tuple[Job, bool]:
         """Begins a sweep, or goes on with one that was stopped or failed.
 
@@ -92,6 +92,7 @@ class Jobs:
             config: with a name.
             folder: from `sweeps.staging.staged`; becomes the job's directory.
             python: the interpreter on the head.
+            address: of the cluster as its head knows it, where Ray may find several by itself.
 
         Returns:
             The job, and whether it was begun: one that runs or is done is left as it is.
@@ -110,7 +111,7 @@ class Jobs:
             if is_same and (not known.is_over or known.status == "SUCCEEDED"):
                 return known, False
             self._client.delete_job(config.name)
-        command = [python, "-m", "sweeps", "run", CONFIG_NAME, "--or-resume", "--address", "auto"]
+        command = [python, "-m", "sweeps", "run", CONFIG_NAME, "--or-resume", "--address", address]
         self._client.submit_job(
             entrypoint=f"exec {shlex.join(command)}",
             submission_id=config.name,

@@ -173,16 +173,17 @@ class Answers:
 
     async def _compute(self, key: _Key, sweeps: list[tuple[str, str]], etag: str) -> Answer:
         view, _, params = key
-        begun = time.time()
         loop = asyncio.get_running_loop()
         pool = self._pool()
         try:
-            made = await loop.run_in_executor(pool, compute, VIEWS[view], sweeps, dict(params))
+            *made, cost_s = await loop.run_in_executor(
+                pool, compute, VIEWS[view], sweeps, dict(params)
+            )
         except BrokenProcessPool:
             if self._reader is pool:
                 self._reader = None  # the next one begins another
             raise Refusal(503, "the process that reads sweeps has died: try again") from None
-        answer = Answer(*made, etag, time.time(), time.time() - begun)
+        answer = Answer(*made, etag, time.time(), cost_s)
         self._keep(key, answer)
         return answer
 

@@ -69,7 +69,7 @@ async def sweep(request: Request, name: SweepName, here: Here) -> Response:
 
 @router.get(
     "/sweeps/{name}/config",
-    response_class=PlainTextResponse,
+    response_class=Response,
     responses=_MISSING | _described({TOML: _TEXT}),
     summary="The resolved config",
 )
@@ -171,7 +171,7 @@ async def best(request: Request, name: SweepName, here: Here) -> Response:
 @router.get(
     "/sweeps/{name}/logs",
     responses=_MISSING | _described({"text/plain": _TEXT}),
-    response_class=PlainTextResponse,
+    response_class=Response,
     summary="What it has printed",
 )
 async def logs(name: SweepName, here: Here) -> Response:

@@ -104,7 +104,10 @@ async def resume(name: SweepName, here: Here) -> SweepState:
 
 
 @router.post(
-    "/sweeps/{name}/extend", status_code=202, responses=_RESPONSES, summary="Add trials to a sweep"
+    "/sweeps/{name}/extend",
+    status_code=202,
+    responses=_RESPONSES | {400: {"model": ErrorMessage, "description": "No text"}},
+    summary="Add trials to a sweep",
 )
 async def extend(name: SweepName, extension: Extension, here: Here) -> SweepState:
     """One that does not run; it goes on."""

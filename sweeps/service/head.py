@@ -101,7 +101,11 @@ def _begin(folder: OwnFolder, stack: contextlib.ExitStack) -> str:
         _node_ip_address="127.0.0.1",
     )
     url = f"http://{context.dashboard_url}"
-    _write(folder, {"temporary": str(temporary), "url": url, "process": os.getpid()})
+    joined = context.address_info["address"]
+    _write(
+        folder,
+        {"temporary": str(temporary), "url": url, "joined": joined, "process": os.getpid()},
+    )
     return url
 
 

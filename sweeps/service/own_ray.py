@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.config import SweepConfig
@@ -80,10 +81,12 @@ class OwnRay:
         return "" if ray is None else ray.logs(name)
 
     def _jobs(self, *, begin: bool) -> RayLauncher | None:
-        url = _address(self._folder)
-        if url is None and begin:
-            url = _begun(self._folder)
-        return None if url is None else RayLauncher(url, sys.executable, self._code)
+        head = _found(self._folder)
+        if head is None and begin:
+            head = _begun(self._folder)
+        if head is None:
+            return None
+        return RayLauncher(head.url, sys.executable, self._code, head.joined)
 
 
 def stop_head(folder: OwnFolder) -> list[str] | None:
@@ -95,19 +98,18 @@ def stop_head(folder: OwnFolder) -> list[str] | None:
     Raises:
         SweepFailure: it does not end.
     """
-    url = _address(folder)
-    if url is None:
+    head = _found(folder)
+    if head is None:
         return None
     os.environ.pop("RAY_AUTH_TOKEN", None)
     os.environ.update(access_to_head(folder))
-    with jobs_at(url) as jobs:
+    with jobs_at(head.url) as jobs:
         running = [job.name for job in jobs.all() if not job.is_over]
         for name in running:
             jobs.request_stop(name)
         for name in running:
             jobs.wait(name, _ENDS_WITHIN_S)
-    process = json.loads((folder.path / ADDRESS_NAME).read_text())["process"]
-    os.kill(process, signal.SIGTERM)
+    os.kill(head.process, signal.SIGTERM)
     end = time.monotonic() + _ENDS_WITHIN_S
     while folder.is_held(HEAD_LOCK):
         if time.monotonic() > end:
@@ -116,16 +118,28 @@ def stop_head(folder: OwnFolder) -> list[str] | None:
     return running
 
 
-def _address(folder: OwnFolder) -> str | None:
-    """Of the dashboard of the Ray that runs, None if none does, or not yet."""
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads((folder.path / ADDRESS_NAME).read_text()).get("url")
-        if found and folder.is_held(HEAD_LOCK):
-            return str(found)
+@dataclass(frozen=True)
+class _Head:
+    """A Ray that runs."""
+
+    url: str
+    """Of its dashboard."""
+    joined: str
+    """For drivers on this machine, where others may run a Ray, too."""
+    process: int
+
+
+def _found(folder: OwnFolder) -> _Head | None:
+    """The Ray that runs, None if none does, or not yet."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        told = json.loads((folder.path / ADDRESS_NAME).read_text())
+        head = _Head(told["url"], told["joined"], int(told["process"]))
+        if folder.is_held(HEAD_LOCK):
+            return head
     return None
 
 
-def _begun(folder: OwnFolder) -> str:
+def _begun(folder: OwnFolder) -> _Head:
     """Begins one, in a session of its own: what ends the service does not reach it."""
     log = folder.path / _LOG_NAME
     # From a checkout it has to be found in the head's folder too, and by the sweeps.
@@ -141,10 +155,10 @@ def _begun(folder: OwnFolder) -> str:
             start_new_session=True,
         )
     end = time.monotonic() + _BEGINS_WITHIN_S
-    while (url := _address(folder)) is None:
+    while (head := _found(folder)) is None:
         if process.poll() not in (None, 0) or time.monotonic() > end:
             lines = log.read_text(errors="replace").split("\n")
             said = [line.strip() for line in lines if line.strip()][-1:]
             raise SweepFailure(f"Ray does not begin: {' '.join(said)[:300]} ({log} says more)")
         time.sleep(_POLL_S)
-    return url
+    return head

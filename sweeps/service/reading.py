@@ -90,7 +90,7 @@ View = Callable[..., Content]
 
 def compute(
     view: str, sweeps: Sequence[tuple[str, str]], params: Mapping[str, str]
-) -> tuple[bytes, bool, str]:
+) -> tuple[bytes, bool, str, float]:
     """What a view makes of sweeps.
 
     Args:
@@ -99,24 +99,27 @@ def compute(
         params: the view's own.
 
     Returns:
-        The content, whether it was compressed, and its media type.
+        The content, whether it was compressed, its media type, and the seconds of a processor
+        that it took.
 
     Raises:
         Refusal: it cannot be made.
     """
     module, _, function = view.partition(":")
     made: View = getattr(importlib.import_module(module), function)
+    begun = time.process_time()
     with _plain_errors():
         found = made(params, *(_reading(directory, version) for directory, version in sweeps))
     content, kind = found.encoded, found.media_type
     if len(content) < _SMALL_BYTES or not kind.startswith(("text/", "application/json")):
-        return content, False, kind
-    return gzip.compress(content, 5), True, kind
+        return content, False, kind, time.process_time() - begun
+    content = gzip.compress(content, 5)
+    return content, True, kind, time.process_time() - begun
 
 
 def warm() -> None:
     """Imports what views need, before the first is asked for."""
-    importlib.import_module("analysis.report.tables")
+    importlib.import_module("sweeps.service.pages_sweep")
 
 
 def begin(parent: int) -> None:

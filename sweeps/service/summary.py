@@ -113,8 +113,10 @@ class Summariser:
         # Trials first, as in `analysis.load`: the history of what has ended is there by then.
         trials = _read(self.directory / "trials", _TRIALS, self._trials)
         counts, best = _ended(trials, facts)
-        history = _read(self.directory / "history", _HISTORY, self._history)
-        in_training, steps = _training(trials, history)
+        in_training = steps = 0
+        if counts.ended < facts.trials:
+            history = _read(self.directory / "history", _HISTORY, self._history)
+            in_training, steps = _training(trials, history)
         if not is_running:
             self._trials.clear()
             self._history.clear()

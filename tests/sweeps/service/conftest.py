@@ -124,6 +124,17 @@ def shelf():
     return Shelf()
 
 
+@pytest.fixture(scope="session")
+def make_shelf():
+    return Shelf
+
+
+@pytest.fixture(scope="session")
+def begin_service():
+    """(storage, launcher, **settings) -> (Running, what ends it)."""
+    return begin
+
+
 @pytest.fixture
 def serve(tmp_path):
     """Begins services on a storage of their own: (launcher, **settings) -> Running."""
