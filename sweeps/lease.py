@@ -110,7 +110,7 @@ class Lease:
         stale_s: float = STALE_S,
         settle_s: float = _SETTLE_S,
     ) -> None:
-        self._store, self._beat_s, self._stale_s = store, beat_s, stale_s
+        self._store, self._beat_s, self._stale_s = store.hasty(), beat_s, stale_s
         self._settle_s = settle_s
         self._own = Holder(
             socket.gethostname(), os.getpid(), secrets.token_hex(8), _boot(), _began(os.getpid())

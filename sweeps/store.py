@@ -30,6 +30,7 @@ from sweeps.weights import (
 __all__ = ["StorageError", "Store", "TableName"]
 
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_HASTE_S = 10.0
 _NOTE = re.compile(r"\.?[a-z][a-z0-9.-]{0,99}")
 
 
@@ -70,6 +71,10 @@ class Store:
     def __reduce__(self) -> tuple[Any, ...]:
         """Whoever gets it opens connections of its own."""
         return _opened, (self._place, self._home, self._patience_s)
+
+    def hasty(self) -> Store:
+        """The same for what is tried again anyway: requests are repeated for a few seconds."""
+        return Store(self._place, self._home, patience_s=min(_HASTE_S, self._patience_s))
 
     @property
     def name(self) -> str:

@@ -81,7 +81,8 @@ class JournalCopy:
         *,
         every_s: float = COPY_EVERY_S,
     ) -> None:
-        self._store, self._journal, self._may, self._every_s = store, journal, may, every_s
+        self._store, self._journal = store.hasty(), journal
+        self._may, self._every_s = may, every_s
         self._copied_bytes = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal copy", daemon=True)

@@ -1,7 +1,11 @@
 """The commands on a sweep that lies in an object store: what they do and where they write."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 
 import pandas as pd
 import pytest
@@ -9,6 +13,7 @@ from pyarrow import fs
 
 from analysis.load import load
 from sweeps.compaction import compact
+from sweeps.continuation import load_study
 from sweeps.lease import Holder
 from sweeps.store import Store
 from sweeps.uri import child
@@ -132,3 +137,57 @@ def test_the_same_sweep_on_a_disk_gives_the_same_frames(remote, small_sweep, tmp
     there = load(remote.uri)
     for table in ("trials", "history", "control"):
         pd.testing.assert_frame_equal(getattr(there, table), getattr(local, table))
+
+
+SMALL = ["train.steps=400", "train.eval_every=20", "train.eval_images=100", "train.seeds=1"]
+SMALL += ["model.generator_widths=[16]", "model.discriminator_widths=[16]", "search.pruner=none"]
+SMALL += ["train.checkpoint_every_s=0", "search.max_in_flight=4"]
+LIMIT_S = 400  # of one command on a busy machine; it stalls for a minute on purpose
+
+
+@pytest.mark.slow  # two starts of Ray, and a minute in which a store that is down is waited for
+def test_a_sweep_whose_store_fails_goes_on_elsewhere_from_the_store_alone(
+    s3, s3_storage, flaky_s3, tmp_path
+):
+    def gansweep(*arguments, machine):
+        own = {"XDG_STATE_HOME": str(tmp_path / machine), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "sweeps", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        environment = os.environ | flaky_s3.FlakyS3.environment | own
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
+
+    store = Store(child(s3_storage, "far"))
+    s3.share = 0.05
+    changes = [word for change in SMALL for word in ("--set", change)]
+    begin = ["run", "--storage", s3_storage, "--name", "far", "--trials", "6", *changes]
+    process = gansweep(*begin, machine="one")
+    end = time.monotonic() + LIMIT_S
+    while len(store.kept_trials()) < 4:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    s3.down = True
+    _, stderr = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 1, stderr
+    assert "Traceback" not in stderr
+    assert f"gansweep: cannot write {store.location}/" in stderr
+    s3.down = False
+    rows = sum(len(store.read_part("history", part)) for part in store.parts("history"))
+    assert rows
+
+    process = gansweep("resume", store.address, machine="two")
+    stdout, stderr = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, stderr
+    assert f"The study is taken from its copy in {store.location}" in stderr
+    assert "6 of 6 trials ended" in stdout
+    sweep = load(store.uri)
+    assert list(sweep.trials["trial"]) == list(range(6))
+    assert {*sweep.trials["status"]} <= {"complete", "diverged"}
+    for _, member in sweep.history.groupby("trial"):
+        assert list(member["rung"]) == list(range(len(member)))
+        assert not member.duplicated("rung").any()
+    ended = sweep.trials.set_index("trial")["steps"] // 20 + 1
+    assert (sweep.history.groupby("trial").size() == ended).all()
+    (home,) = (tmp_path / "two" / "gansweep").iterdir()
+    states = {trial.state.name for trial in load_study(home / "study.journal").trials}
+    assert states <= {"COMPLETE", "PRUNED"}
