@@ -77,12 +77,12 @@ def test_of_two_that_begin_at_once_one_goes_on(store):
     together, outcomes = threading.Barrier(2), []
 
     def begin():
-        lease = Lease(store, beat_s=60, settle_s=1.0)
+        lease = Lease(store, beat_s=0.1, settle_s=1.0)
         together.wait()
         try:
             with lease:
                 outcomes.append("runs")
-                time.sleep(3)
+                wait_until(lambda: len(outcomes) == 2)
         except ConfigError:
             outcomes.append("refused")
 
