@@ -17,6 +17,7 @@ from gan_core.config import ConfigError
 from sweeps.cli_arguments import DEFAULT_STORAGE, DONE
 from sweeps.mistakes import SweepFailure
 from sweeps.naming import command
+from sweeps.uri import is_uri, shown
 
 if TYPE_CHECKING:
     from sweeps.service.launching import Launcher
@@ -83,6 +84,8 @@ def serve(
     _check_installed("fastapi", "uvicorn")
     from sweeps.service.own_folder import OwnFolder
 
+    if is_uri(storage):
+        raise ConfigError("--storage", shown(storage), "must be a directory, to be served")
     place = Path(storage).expanduser().absolute()
     folder = OwnFolder.of(place)
     if stop_ray:
