@@ -1,6 +1,7 @@
 """What is set before any test module imports torch, and what tests of two packages share."""
 
 import os
+import shutil
 
 import pytest
 
@@ -29,3 +30,16 @@ def inception_weights(tmp_path_factory):
             torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
     torch.save(network.state_dict(), file)
     return file
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The Chromium that is installed; without one the test is skipped."""
+    api = pytest.importorskip("playwright.sync_api")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+    if found is None:
+        pytest.skip("no chromium on this machine, which these tests drive")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

@@ -124,7 +124,9 @@ def plot_curves(curves: pd.DataFrame, column: str, verdicts: pd.DataFrame) -> al
             ],
         )
     )
-    return alt.layer(band, line).properties(
+    # Without rows a layer has no extent, which Vega warns of.
+    layers = [band, line] if len(onsets) else [line]
+    return alt.layer(*layers).properties(
         width="container", height=130, description=f"{shown.name} over the steps, by seed"
     )
 

@@ -176,14 +176,14 @@ class Answers:
         loop = asyncio.get_running_loop()
         pool = self._pool()
         try:
-            *made, cost_s = await loop.run_in_executor(
+            content, is_packed, kind, cost_s = await loop.run_in_executor(
                 pool, compute, VIEWS[view], sweeps, dict(params)
             )
         except BrokenProcessPool:
             if self._reader is pool:
                 self._reader = None  # the next one begins another
             raise Refusal(503, "the process that reads sweeps has died: try again") from None
-        answer = Answer(*made, etag, time.time(), cost_s)
+        answer = Answer(content, is_packed, kind, etag, time.time(), cost_s)
         self._keep(key, answer)
         return answer
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from datetime import UTC, datetime
 
 import numpy as np
@@ -103,19 +102,6 @@ def page_file(tables, tmp_path_factory):
     file = tmp_path_factory.mktemp("page") / "report.html"
     file.write_text(render(tables, made_at=datetime(2026, 1, 2, tzinfo=UTC)))
     return file
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """The Chromium that is installed; without one the test is skipped."""
-    api = pytest.importorskip("playwright.sync_api")
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-    if found is None:
-        pytest.skip("no chromium on this machine, which these tests drive")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
