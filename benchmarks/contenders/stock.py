@@ -22,8 +22,8 @@ from benchmarks.searching import OBJECTIVE, SPACE, OneOf, Search
 __all__ = ["command", "search_with_tune", "train_gan"]
 
 _FACTOR = 2
-"""Of ASHA: half goes on at its rungs, an eighth, a quarter and half of the steps, as for the pruner
-of the other side."""
+"""Of ASHA: half goes on at its rungs, which begin at an eighth of the steps and double. So does the
+pruner of the other side, but for a fourth rung."""
 
 
 def command(search: Search, folder: Path) -> list[str]:
