@@ -5,7 +5,9 @@ A part of a table never changes, so of a sweep that runs only the new ones are r
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ __all__ = ["DamagedSweep", "Facts", "Progress", "Summariser", "read_facts"]
 
 _TRIALS = ("trial", "attempt", "status", "trial_objective")
 _HISTORY = ("trial", "attempt", "step")
+_LISTINGS, _PAUSE_S = 10, 0.05
 
 
 class DamagedSweep(Exception):  # noqa: N818 a state of its files
@@ -130,15 +133,35 @@ class Summariser:
 
 
 def _read(folder: Path, columns: tuple[str, ...], known: dict[str, tuple[int, pa.Table]]) -> Any:
-    """These columns of all parts, as numpy arrays by name; `known` is brought up to date."""
-    found: dict[str, int] = {}
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".parquet") and not entry.name.startswith("."):
-                    found[entry.name] = entry.stat().st_mtime_ns
-    except FileNotFoundError:
-        pass  # there is no row yet, or a part went while it was looked at
+    """These columns of all parts, as numpy arrays by name; `known` is brought up to date.
+
+    Parts that go between the listing and the reading were compacted: then it is listed again.
+    """
+    for _ in range(_LISTINGS):
+        with contextlib.suppress(FileNotFoundError):
+            _update(folder, columns, known)
+            break
+        time.sleep(_PAUSE_S)
+    else:
+        raise DamagedSweep(f"{folder.name}: parts go faster than they can be read")
+    if not known:
+        return {name: np.array([]) for name in columns}
+    whole = pa.concat_tables([known[name][1] for name in sorted(known)])
+    return {name: whole[name].to_numpy() for name in columns}
+
+
+def _update(folder: Path, columns: tuple[str, ...], known: dict[str, tuple[int, pa.Table]]) -> None:
+    """Reads the parts that are new.
+
+    Raises:
+        FileNotFoundError: one has gone meanwhile.
+    """
+    if not folder.exists():
+        known.clear()
+        return
+    with os.scandir(folder) as entries:
+        parts = [e for e in entries if e.name.endswith(".parquet") and not e.name.startswith(".")]
+    found = {entry.name: entry.stat().st_mtime_ns for entry in parts}
     for name in known.keys() - found.keys():
         del known[name]
     for name, stamp in found.items():
@@ -146,14 +169,10 @@ def _read(folder: Path, columns: tuple[str, ...], known: dict[str, tuple[int, pa
             try:
                 known[name] = (stamp, _part(folder / name, columns))
             except FileNotFoundError:
-                known.pop(name, None)  # compacted meanwhile: the next look finds it elsewhere
+                raise
             except (OSError, pa.ArrowException) as error:
                 reason = " ".join(str(error).split())
                 raise DamagedSweep(f"{folder.name}/{name}: {reason}") from None
-    if not known:
-        return {name: np.array([]) for name in columns}
-    whole = pa.concat_tables([known[name][1] for name in sorted(known)])
-    return {name: whole[name].to_numpy() for name in columns}
 
 
 def _part(path: Path, columns: tuple[str, ...]) -> pa.Table:

@@ -84,3 +84,23 @@ def test_damaged_files_are_named_without_their_place(begun_sweep):
     (directory / "sweep.toml").write_text("=")
     with pytest.raises(DamagedSweep, match=r"^sweep\.toml: "):
         read_facts(directory)
+
+
+def test_parts_that_are_compacted_while_they_are_read_are_neither_lost_nor_doubled(
+    small_sweep, tmp_path
+):
+    import shutil
+    import threading
+
+    from sweeps.compaction import compact
+
+    directory = shutil.copytree(small_sweep, tmp_path / "small")
+    expected = of(directory)
+    thread = threading.Thread(target=compact, args=(Store(directory),))
+    thread.start()
+    while thread.is_alive():
+        found = of(directory)
+        assert found.counts.ended == expected.counts.ended
+        assert found.best_trial == expected.best_trial
+    thread.join()
+    assert of(directory) == expected
