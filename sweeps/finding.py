@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_core.config import ConfigError
+from sweeps.lock import is_locked
 from sweeps.mistakes import did_you_mean
 from sweeps.naming import CONFIG_NAME, DEFAULT_STORAGE, can_be_name, check_name, command
 from sweeps.uri import check_storage, child, is_uri, shown, without_secrets
@@ -14,9 +16,19 @@ from sweeps.uri import check_storage, child, is_uri, shown, without_secrets
 if TYPE_CHECKING:
     from sweeps.store import Store
 
-__all__ = ["choose_name", "existing", "find_sweep", "list_sweeps", "make_sweep", "short_name"]
+__all__ = [
+    "check_new",
+    "choose_name",
+    "existing",
+    "find_sweep",
+    "list_sweeps",
+    "make_sweep",
+    "short_name",
+]
 
 _PATIENCE_S = 5.0  # of a person at a prompt
+
+_BEFORE_CONFIG = re.compile(rf"\.lock|\.{re.escape(CONFIG_NAME)}\..*")
 
 
 def find_sweep(given: str, storage: str = DEFAULT_STORAGE) -> Store:
@@ -32,6 +44,7 @@ def find_sweep(given: str, storage: str = DEFAULT_STORAGE) -> Store:
     """
     from sweeps.store import Store  # pyarrow, for which `--help` need not wait
 
+    storage = check_storage(storage)
     for place in _places(given, storage):
         if Store(place, patience_s=_PATIENCE_S).has_config():
             return Store(place)
@@ -50,7 +63,7 @@ def _places(given: str, storage: str) -> list[str]:
     if not is_uri(storage):
         return [str((Path(storage).expanduser() / given).absolute()), own]
     # What is no name could lead out of the storage.
-    return [child(check_storage(storage), given), own] if can_be_name(given) else [own]
+    return [child(storage, given), own] if can_be_name(given) else [own]
 
 
 def list_sweeps(storage: str) -> list[str]:
@@ -59,12 +72,13 @@ def list_sweeps(storage: str) -> list[str]:
     Raises:
         StorageError: the storage cannot be asked.
     """
+    storage = check_storage(storage)
     if not is_uri(storage):
         configs = Path(storage).expanduser().glob(f"*/{CONFIG_NAME}")
         return sorted(config.parent.name for config in configs)
     from sweeps.objects import ObjectFiles
 
-    return ObjectFiles(check_storage(storage), _PATIENCE_S).folders_with(CONFIG_NAME)
+    return ObjectFiles(storage, _PATIENCE_S).folders_with(CONFIG_NAME)
 
 
 def choose_name(storage: str, wanted: str | None, dataset: str) -> str:
@@ -82,7 +96,7 @@ def choose_name(storage: str, wanted: str | None, dataset: str) -> str:
     """
     if wanted is not None:
         place = child(storage, check_name(wanted))
-        if _taken(place):
+        if _taken(place) and not _is_ghost(place):
             raise _exists(place, wanted)
         return wanted
     names = (dataset if n == 1 else f"{dataset}-{n}" for n in itertools.count(1))
@@ -114,10 +128,21 @@ def make_sweep(storage: str, wanted: str | None, dataset: str) -> Store:
             try:
                 store.home.mkdir(parents=True)
             except FileExistsError:
-                if wanted is not None:
+                if wanted is None:
+                    continue  # somebody else took the name in between
+                if not _is_ghost(store.address):
                     raise _exists(store.address, wanted) from None
-                continue  # somebody else took the name in between
         return store
+
+
+def check_new(store: Store) -> None:
+    """Sees that no sweep has begun where a new one is to begin; whoever calls holds its lock.
+
+    Raises:
+        ConfigError: one has.
+    """
+    if store.has_config():
+        raise _exists(store.address, store.name)
 
 
 def existing(storage: str, name: str) -> Store | None:
@@ -141,6 +166,20 @@ def short_name(store: Store) -> str:
 def _exists(place: str, name: str) -> ConfigError:
     again = command("resume", without_secrets(place))
     return ConfigError("name", name, f"exists; {again} goes on with it; another begins with --name")
+
+
+def _is_ghost(place: str) -> bool:
+    """Whether all that is there is what a run leaves that is killed before it writes its config.
+
+    A run that has just begun looks the same for a moment: the lock settles whose it is.
+    """
+    folder = Path(place)
+    if is_uri(place) or folder.is_symlink() or is_locked(folder):
+        return False
+    try:
+        return all(_BEFORE_CONFIG.fullmatch(path.name) for path in folder.iterdir())
+    except OSError:
+        return False
 
 
 def _taken(place: str) -> bool:

@@ -23,11 +23,12 @@ from sweeps.config import SweepConfig
 from sweeps.config_file import to_toml
 from sweeps.continuation import check_study
 from sweeps.embedded import embedded_ray
-from sweeps.finding import make_sweep
+from sweeps.finding import check_new, make_sweep
 from sweeps.importances import write_importances
 from sweeps.lease import Lease, held
 from sweeps.machine import this_machine
 from sweeps.mistakes import SweepFailure
+from sweeps.naming import command
 from sweeps.nodes import Expected, alive, expect, survey
 from sweeps.plan import Plan, plan
 from sweeps.preflight import check_architecture
@@ -109,11 +110,13 @@ def launch(
         config = config.model_copy(update={"name": store.name})
     journal, logs = store.home / JOURNAL_NAME, store.home / LOGS_NAME
     with held(store) as lease:
+        if is_new:
+            check_new(store)
         with _removed_if_refused(store if is_new else None):
             _take_up(config, store, journal, is_new=is_new, console=console, lease=lease)
             made_with = "\n".join(f"{package} {number}" for package, number in versions().items())
             store.write_config(to_toml(config, comment=made_with))
-        with _stop_requests() as asked:
+        with _interrupted_in_words(console, store, address), _stop_requests() as asked:
             with (
                 copied(store, journal, lambda: not (lease and lease.lost)) as copy,
                 contextlib.ExitStack() as stack,
@@ -219,13 +222,24 @@ def _make(config: SweepConfig) -> Store:
         raise StorageError(f"{storage}: cannot be written to: {error.strerror}") from None
 
 
+@contextlib.contextmanager
+def _interrupted_in_words(console: Console, store: Store, address: str | None) -> Iterator[None]:
+    """Says how to go on after a second Ctrl-C, which waits for nothing."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        again = command("resume", store.address, *(["--address", address] if address else []))
+        console.print(f"Interrupted; {again} goes on.", soft_wrap=True, highlight=False)
+        raise
+
+
 def _tell_what_goes_on(console: Console, running: int, kept: int) -> None:
-    """Of a sweep that was resumed."""
+    """Of a sweep that was resumed. A file that is damaged is only seen when it is taken up."""
     kept = min(kept, running)
     if running:
         console.print(
-            f"Trials that were in training: {running}; {kept} go on from where they were kept, "
-            f"{running - kept} begin again.",
+            f"Trials that were in training: {running}; "
+            f"what was kept of {kept} is there to go on from, the others begin again.",
             soft_wrap=True,
         )
 

@@ -50,7 +50,7 @@ def test_a_dry_run_checks_the_architecture_too(run, tmp_path, changes, message):
 
 
 def test_a_name_that_exists_is_refused_with_the_way_to_resume(run, tmp_path):
-    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "trials").mkdir(parents=True)
     code, _, err = run("run", "--name", "mine")
     assert code == 2
     assert f"gansweep resume {tmp_path}/runs/mine" in err
