@@ -140,6 +140,10 @@ def resume(
     trials: Annotated[
         int | None, typer.Option(metavar="N", help="Extend the sweep to N trials in all.")
     ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Of its database, with a password that is not stored."),
+    ] = None,
     storage: Storage = DEFAULT_STORAGE,
     address: Address = None,
 ) -> int:
@@ -157,6 +161,8 @@ def resume(
     if trials is not None:
         _check_not_fewer(trials, config)
         options["search.trials"] = trials
+    if study is not None:
+        options["study"] = study
     config = stored(store, options, check_files=True)
     return _start(config, store=store, address=address)
 

@@ -36,7 +36,7 @@ from sweeps.mistakes import SweepConfigError, first_mistake
 from sweeps.naming import DEFAULT_STORAGE, check_name
 from sweeps.objective import direction
 from sweeps.settings import Pruner, Sampler, StudySettings
-from sweeps.study_url import JOURNAL, parse_study
+from sweeps.study_url import JOURNAL, StudyUrl, parse_study
 from sweeps.uri import check_storage, without_secrets
 from sweeps.weights import KeepWeights
 
@@ -270,6 +270,12 @@ class SweepConfig(_Section):
     def searched(self) -> dict[str, Range | Choices]:
         """The hyperparameters of the space that are not fixed."""
         return {n: d for n, d in self.space.items() if isinstance(d, Range | Choices)}
+
+    def for_workers(self) -> SweepConfig:
+        """The same without the secrets of the study, which workers have no business with."""
+        if not isinstance(self.study, StudyUrl):
+            return self
+        return self.model_copy(update={"study": self.study.bare()})
 
     def fixed(self) -> dict[str, Any]:
         """What a sweep keeps from its begin to its end, by key: see `StudySettings.fixed`."""

@@ -92,8 +92,7 @@ def check_study(settings: StudySettings, place: Place, *, is_new: bool = False) 
     study = load_study(place)
     if study is None:
         return
-    if is_new:
-        assert not isinstance(place, Path)  # whose directory is new, too
+    if is_new and not isinstance(place, Path):  # whose directory is new, too
         right = (
             f"holds a study {place.name} of a sweep that lay here before: must be deleted, as by "
             "`optuna delete-study`, or the sweep get another name"

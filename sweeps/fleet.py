@@ -23,6 +23,7 @@ from sweeps.owner import end_owner, own_study
 from sweeps.plan import Plan
 from sweeps.protocol import StudyStatus
 from sweeps.store import Store
+from sweeps.study_place import Place
 from sweeps.trainable import CohortTrainable
 
 __all__ = ["Fleet", "SweepError", "restarts"]
@@ -38,7 +39,7 @@ class Fleet:
     Args:
         config: of the sweep.
         plan: how many workers, and with what.
-        journal: Optuna's, of the sweep.
+        place: of the study.
         store: where the workers' rows go.
         log_dir: where Tune may keep its state, which nothing reads again.
         expected: what each worker sees to before it begins; None where all is one machine.
@@ -51,15 +52,16 @@ class Fleet:
         self,
         config: SweepConfig,
         plan: Plan,
-        journal: Path,
+        place: Place,
         store: Store,
         log_dir: Path,
         expected: Expected | None = None,
     ) -> None:
-        self._owner = own_study(config, plan, journal)
+        self._owner = own_study(config, plan, place)
         self._demand = Demand(max(1, plan.slots // config.train.seeds))
         is_done = self.status().done  # begins no worker before there is an owner
-        tuner = _tuner(config, plan, store, log_dir, self._owner, expected, self._demand)
+        bare = config.for_workers()
+        tuner = _tuner(bare, plan, store, log_dir, self._owner, expected, self._demand)
         self._fit = _Fit(tuner)
         if not is_done:
             self._fit.start()

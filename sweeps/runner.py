@@ -36,7 +36,9 @@ from sweeps.progress import Display
 from sweeps.protocol import StudyStatus
 from sweeps.recovery import Recovered, recover
 from sweeps.store import StorageError, Store
-from sweeps.study_copy import adopt, copied
+from sweeps.study_copy import JournalCopy, adopt, copied
+from sweeps.study_place import Place, study_place
+from sweeps.study_url import JOURNAL
 from sweeps.versions import versions
 
 if TYPE_CHECKING:
@@ -113,15 +115,16 @@ def launch(
         if is_new:
             check_new(store)
         with _removed_if_refused(store if is_new else None):
-            _take_up(config, store, journal, is_new=is_new, console=console, lease=lease)
+            place = _take_up(config, store, journal, is_new=is_new, console=console, lease=lease)
             made_with = "\n".join(f"{package} {number}" for package, number in versions().items())
             store.write_config(to_toml(config, comment=made_with))
         with _interrupted_in_words(console, store, address), _stop_requests() as asked:
-            with (
-                copied(store, journal, lambda: not (lease and lease.lost)) as copy,
-                contextlib.ExitStack() as stack,
-            ):
+            with contextlib.ExitStack() as stack:
+                copy: JournalCopy | None = None
                 expected = None
+                if place == journal:
+                    copies = copied(store, journal, lambda: not (lease and lease.lost))
+                    copy = stack.enter_context(copies)
                 if address is None:
                     planned = planned or plan(config, this_machine(config.resources.device))
                     stack.enter_context(
@@ -139,15 +142,15 @@ def launch(
                 objective = config.search.objective
                 display = Display(config.search.trials, console, objective=objective)
                 stack.enter_context(display)
-                fleet = Fleet(config, planned, journal, store, logs, expected)
+                fleet = Fleet(config, planned, place, store, logs, expected)
                 stack.callback(fleet.close)
                 _tell_what_goes_on(console, fleet.status().running, len(store.kept_trials()))
                 status = _watch(fleet, display, console, asked, lease)
             if copy is not None and copy.failure is not None:
                 only = f"The study is whole in {journal} alone: {copy.failure}"
                 console.print(only, soft_wrap=True, markup=False)
-            # Its owner has ended, and with it the only writer of the journal.
-            write_importances(journal, store)
+            # Its owner has ended, and with it the only writer of the study.
+            write_importances(place, store)
             if status.done:
                 store.forget_members()
                 compact(store)
@@ -162,23 +165,27 @@ def _take_up(
     is_new: bool,
     console: Console,
     lease: Lease | None,
-) -> None:
-    """Makes the journal here what it should be, and sees that the config goes with it.
+) -> Place:
+    """Finds the study, makes a journal what it should be, and sees that the config goes with it.
 
     Raises:
         ConfigError: the study was begun with settings whose values cannot be compared.
         StorageError: the storage cannot be read.
+        DatabaseError: the study's database cannot be reached.
     """
     said = []
     if lease is not None:
         said = [f"Taken over from {lease.taken_over}." if lease.taken_over else None]
-        said.append(adopt(store, journal, is_new=is_new))
-    check_study(config.settings(), journal)
-    if lease is not None and not is_new:
+        if is_new or config.study == JOURNAL:
+            said.append(adopt(store, journal, is_new=is_new))
+    place = study_place(config.study, journal, name=store.name, location=store.location)
+    check_study(config.settings(), place, is_new=is_new)
+    if lease is not None and not is_new and place == journal:
         found = recover(config, journal, store)
         said.append(f"{found}" if found != Recovered() else None)
     for line in filter(None, said):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
+    return place
 
 
 def plan_on_cluster(config: SweepConfig, address: str) -> ClusterPlan:

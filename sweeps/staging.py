@@ -14,6 +14,7 @@ from sweeps.config import SweepConfig
 from sweeps.config_file import to_toml
 from sweeps.import_path import PACKAGES
 from sweeps.naming import CONFIG_NAME
+from sweeps.study_url import StudyUrl
 
 __all__ = ["LARGEST_BYTES", "staged"]
 
@@ -34,8 +35,12 @@ def staged(config: SweepConfig, code: Path) -> Iterator[Path]:
         code: the user's directory.
 
     Raises:
-        ConfigError: the modules are too large together.
+        ConfigError: the modules are too large together, or the study's password is in the config:
+            it does not travel, in a file that the cluster keeps.
     """
+    if isinstance(config.study, StudyUrl) and config.study.secrets:
+        right = "its password does not travel: PGPASSWORD or ~/.pgpass on the head must hold it"
+        raise ConfigError("study", config.study, right)
     with tempfile.TemporaryDirectory(prefix="gansweep-") as temporary:
         folder = Path(temporary)
         (folder / CONFIG_NAME).write_text(to_toml(config), encoding="utf-8")

@@ -7,6 +7,7 @@ import threading
 import time
 
 import optuna
+import pandas as pd
 import pytest
 
 from gan_core.config import ConfigError
@@ -193,3 +194,31 @@ def test_the_lock_goes_with_its_process_and_not_before(study, own, monkeypatch):
     second = own(study)
     assert time.monotonic() - begin >= 0.5
     assert second.status().running == 0
+
+
+@pytest.mark.slow  # two whole runs: Ray takes its seconds
+def test_a_sweep_runs_and_goes_on_with_its_study_in_a_database_and_its_password_nowhere(
+    postgresql, run, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PGPASSFILE", "/nowhere")
+    tiny = ["data.dataset=ring8", "train.steps=40", "train.eval_every=20", "train.eval_images=100"]
+    tiny += ["model.generator_widths=[8]", "model.discriminator_widths=[8]", "train.seeds=1"]
+    changes = [word for change in tiny for word in ("--set", change)]
+    begin = ["run", *changes, "--name", "x", "--trials", "4"]
+    code, _, told = run(*begin, "--set", f"study={postgresql.url_without_password}")
+    assert (code, told.count("\n")) == (1, 1)
+    assert "PGPASSWORD or ~/.pgpass" in told
+    assert not (tmp_path / "runs" / "x").exists()
+    outputs = [run(*begin, "--set", f"study={postgresql.url}")]
+    assert run("resume", "x", "--trials", "6")[0] == 1
+    outputs.append(run("resume", "x", "--trials", "6", "--study", postgresql.url))
+    monkeypatch.setenv("PGPASSWORD", "s3cr/t:p@ss")
+    outputs.append(run("resume", "x", "--trials", "8"))
+    assert [code for code, _, _ in outputs] == [0, 0, 0]
+    stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for secret in ("s3cr/t:p@ss", "s3cr%2Ft%3Ap%40ss"):
+        assert secret.encode() not in stored
+        assert all(secret not in out + err for _, out, err in outputs)
+    assert not (tmp_path / "runs" / "x" / "study.journal").exists()
+    table = pd.read_parquet(tmp_path / "runs" / "x" / "trials")
+    assert sorted(table["trial"]) == list(range(8))

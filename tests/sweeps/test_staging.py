@@ -59,3 +59,16 @@ def test_a_directory_that_cannot_be_meant_is_refused(code, monkeypatch):
     with pytest.raises(ConfigError, match="--code") as refused:
         sent(OWN, code)
     assert str(code) in str(refused.value)
+
+
+def test_the_password_of_a_study_does_not_travel(tmp_path):
+    config = load_config(None, ["study=postgresql://u:geheim@h/db"])
+    with (
+        pytest.raises(ConfigError, match="its password does not travel") as refused,
+        staged(config, tmp_path),
+    ):
+        pass
+    assert "geheim" not in str(refused.value)
+    bare = load_config(None, ["study=postgresql://u@h/db"])
+    with staged(bare, tmp_path) as folder:
+        assert 'study = "postgresql://u@h/db"' in (folder / "sweep.toml").read_text()

@@ -84,3 +84,12 @@ def test_passwords_are_taken_out_of_any_text():
     text = "a postgresql://u:p@ss@h/db?password=x&b=1 and s3://k:geheim@host"
     assert redacted(text) == "a postgresql://u:***@h/db?password=***&b=1 and s3://k:***@host"
     assert redacted("http://127.0.0.1:8265/x") == "http://127.0.0.1:8265/x"
+
+
+def test_workers_get_a_config_without_the_password():
+    config = load_config(None, [f"study=postgresql://u:{ESCAPED}@h/db"])
+    bare = config.for_workers()
+    assert SECRET.encode() in pickle.dumps(config)
+    assert SECRET.encode() not in pickle.dumps(bare)
+    assert bare == config
+    assert load_config(None).for_workers() == load_config(None)
