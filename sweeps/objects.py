@@ -125,8 +125,9 @@ class ObjectFiles:
 
             self._insist("remove", name, delete, absent=None)
 
-        if len(names) == 1:
-            gone(*names)
+        if len(names) < 2:
+            for name in names:
+                gone(name)
             return
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(gone, names))

@@ -44,6 +44,8 @@ def is_uri(place: str | os.PathLike[str]) -> bool:
 def check_storage(given: str) -> str:
     """The storage, if it can be one: a directory, or a URI below which nothing leads out of it.
 
+    One given as `file:///...` is a directory from then on.
+
     Raises:
         ConfigError: `storage` cannot be that; what is shown of it holds no secret.
     """
@@ -62,7 +64,7 @@ def check_storage(given: str) -> str:
     if not _SCHEME.fullmatch(scheme) or _ODD.search(plain) or leads_out:
         right = "must be a URI like s3://bucket/prefix, without '.', '..', '//' and backslashes"
         raise ConfigError("storage", shown(given), right)
-    return given
+    return given if scheme != "file" else as_location(given)
 
 
 def as_location(given: str | os.PathLike[str]) -> str:
@@ -78,6 +80,7 @@ def as_location(given: str | os.PathLike[str]) -> str:
 
 def child(storage: str, name: str) -> str:
     """The place of a sweep in a storage; of a local one with `~` put in, and absolute."""
+    storage = as_location(storage)
     if not is_uri(storage):
         return str(Path(storage).expanduser().absolute() / name)
     scheme, user, server, path, query = _parts(storage)

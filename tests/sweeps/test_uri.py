@@ -37,6 +37,8 @@ def test_so_is_a_local_one(tmp_path, monkeypatch):
 def test_a_uri_of_a_file_is_its_path(uri):
     assert as_location(uri).rstrip("/") == "/a/b"
     assert not is_uri(as_location(uri))
+    assert check_storage(uri).rstrip("/") == "/a/b"
+    assert child(uri, "digits") == "/a/b/digits"
 
 
 def test_no_secret_is_shown_and_what_is_none_is_kept_where_it_is_needed():
@@ -48,7 +50,7 @@ def test_no_secret_is_shown_and_what_is_none_is_kept_where_it_is_needed():
 
 
 @pytest.mark.parametrize(
-    "given", ["runs", "~/runs", "s3://bucket", "s3://bucket/a/b/", "gs://b/a", "file:///a", SECRET]
+    "given", ["runs", "~/runs", "s3://bucket", "s3://bucket/a/b/", "gs://b/a", SECRET]
 )
 def test_a_directory_and_a_uri_can_be_a_storage(given):
     assert check_storage(given) == given
