@@ -15,6 +15,7 @@ from sweeps.mistakes import SweepConfigError, line_of
 from sweeps.naming import DEFAULT_STORAGE
 from sweeps.service.refusals import Refusal
 from sweeps.service.settings import ServiceSettings
+from sweeps.uri import shown
 
 __all__ = ["JSON", "TOML", "read_submission"]
 
@@ -106,9 +107,11 @@ def _check_whole_numbers(value: Any, key: str = "") -> None:
 
 def _refuse_what_is_the_operators(document: Mapping[str, Any]) -> None:
     """Where results and proposals are kept is settled by who began the service."""
-    if document.get("storage", DEFAULT_STORAGE) != DEFAULT_STORAGE:
+    storage = document.get("storage", DEFAULT_STORAGE)
+    if storage != DEFAULT_STORAGE:
         right = "is not chosen over HTTP: the service has a storage of its own; leave it out"
-        raise ConfigError("storage", document["storage"], right)
+        # It may hold a password, too.
+        raise ConfigError("storage", shown(storage) if isinstance(storage, str) else "...", right)
     if document.get("study", _STUDY_HERE) != _STUDY_HERE:
         right = "is not chosen over HTTP: leave it out"
         raise ConfigError("study", "...", right)  # it may hold a password

@@ -8,20 +8,25 @@ GOOD = {"space": {"lr_g": {"low": 1e-4, "high": 1e-2}, "lr_d": 1e-3, "loss": "hi
 TOML = {"Content-Type": "application/toml"}
 
 
-@pytest.fixture
-def service(serve, shelf, tmp_path):
-    (tmp_path / "allowed").mkdir()
-    return serve(
-        shelf, allowed_paths=(tmp_path / "allowed",), allowed_factories=("nets.mine:factory",)
+@pytest.fixture(scope="module")
+def service(begin_service, make_shelf, tmp_path_factory):
+    place = tmp_path_factory.mktemp("submission")
+    (place / "allowed").mkdir()
+    running, stop = begin_service(
+        place / "runs",
+        make_shelf(),
+        allowed_paths=(place / "allowed",),
+        allowed_factories=("nets.mine:factory",),
     )
+    yield running
+    stop()
 
 
 @pytest.fixture(autouse=True)
-def _nothing_happens(service, shelf, tmp_path, request):
+def _nothing_happens(service):
     yield
-    if "passes" not in request.node.name:
-        assert not shelf.jobs()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["allowed"]
+    assert not service.launcher.jobs()
+    assert [path.name for path in service.storage.parent.iterdir()] == ["allowed"]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,8 @@ def _nothing_happens(service, shelf, tmp_path, request):
         ({"name": "a" * 101}, "name = "),
         ({"storage": "/etc"}, 'storage = "/etc": is not chosen over HTTP'),
         ({"storage": "s3://bucket/x"}, 'storage = "s3://bucket/x": is not chosen over HTTP'),
-        ({"storage": 5}, "storage = 5: is not chosen over HTTP"),
+        ({"storage": "s3://k:secret@b/x?secret_key=secret"}, 'storage = "s3://'),
+        ({"storage": 5}, 'storage = "...": is not chosen over HTTP'),
         ({"study": "postgresql://u:secret@h/d"}, 'study = "...": is not chosen over HTTP'),
         (
             {"model": {"architecture": "os:system"}},
@@ -62,9 +68,9 @@ def _nothing_happens(service, shelf, tmp_path, request):
         ({"search": {"trials": 10**400}}, 'search.trials = "...": is too large a number'),
     ],
 )
-def test_a_wrong_config_is_one_line_with_its_key(service, tmp_path, config, says):
+def test_a_wrong_config_is_one_line_with_its_key(service, config, says):
     document = (GOOD if config else {}) | config
-    text = json.dumps(document).replace("ALLOWED", str(tmp_path / "allowed"))
+    text = json.dumps(document).replace("ALLOWED", str(service.storage.parent / "allowed"))
     for path in ("/api/sweeps", "/api/check"):
         status, _, content = service.ask(
             "POST", path, body=text, headers={"Content-Type": "application/json"}
@@ -105,11 +111,12 @@ def test_a_mistake_in_toml_is_named_with_its_line(service):
     assert json.loads(content)["error"] == "line 3: train.batch_size = 0: must be >= 1"
 
 
-def test_what_the_operator_allows_by_name_passes(service, shelf, tmp_path):
+def test_what_the_operator_allows_by_name_passes(service):
     config = GOOD | {"name": "own", "model": {"architecture": "nets.mine:factory"}}
     assert service.post("/api/sweeps", config)[0] == 201
-    assert shelf.configs["own"].model.architecture == "nets.mine:factory"
-    root = tmp_path / "allowed"
+    assert service.launcher.configs["own"].model.architecture == "nets.mine:factory"
+    service.launcher.forget("own")
+    root = service.storage.parent / "allowed"
     status, answer = service.post(
         "/api/check", GOOD | {"data": {"dataset": "mnist", "root": str(root)}}
     )
