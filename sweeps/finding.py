@@ -28,7 +28,7 @@ __all__ = [
 
 _PATIENCE_S = 5.0  # of a person at a prompt
 
-_BEFORE_CONFIG = re.compile(rf"\.lock|\.{re.escape(CONFIG_NAME)}\..*")
+_BEFORE_CONFIG = re.compile(rf"\.lock|\.clock-.*|\.{re.escape(CONFIG_NAME)}\..*")
 
 
 def find_sweep(given: str, storage: str = DEFAULT_STORAGE) -> Store:
@@ -186,5 +186,7 @@ def _taken(place: str) -> bool:
     if is_uri(place):
         from sweeps.objects import ObjectFiles
 
-        return not ObjectFiles(place, _PATIENCE_S).is_empty()
+        # A run that is killed before it writes its config leaves its lock.
+        names = ObjectFiles(place, _PATIENCE_S).names()
+        return any(not _BEFORE_CONFIG.fullmatch(name) for name in names)
     return Path(place).exists() or Path(place).is_symlink()

@@ -107,14 +107,14 @@ class ObjectFiles:
 
         return self._insist("list", "", look, absent=[])
 
-    def is_empty(self) -> bool:
-        """Whether nothing lies here."""
+    def names(self) -> set[str]:
+        """Of all objects and folders that lie here."""
 
-        def look() -> bool:
+        def look() -> set[str]:
             selector = fs.FileSelector(self._path(""), allow_not_found=True)
-            return not self._location.filesystem.get_file_info(selector)
+            return {i.base_name for i in self._location.filesystem.get_file_info(selector)}
 
-        return self._insist("list", "", look, absent=True)
+        return self._insist("list", "", look, absent=set[str]())
 
     def remove(self, names: Collection[str]) -> None:
         """Removes the objects that are there."""

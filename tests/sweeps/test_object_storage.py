@@ -14,6 +14,7 @@ from pyarrow import fs
 from analysis.load import load
 from sweeps.compaction import compact
 from sweeps.continuation import load_study
+from sweeps.finding import choose_name
 from sweeps.lease import Holder
 from sweeps.store import Store
 from sweeps.uri import child
@@ -83,6 +84,14 @@ def test_a_name_that_is_taken_there_is_refused(run, remote, s3_storage):
     code, _, err = run("run", "--name", "small", "--storage", s3_storage)
     assert code == 2
     assert f"exists; `gansweep resume '{remote.address}'` goes on with it" in err
+
+
+def test_a_name_of_which_only_a_lock_was_left_may_be_used(s3_storage):
+    store = Store(child(s3_storage, "digits"))
+    store.write_note(".lock", b"{}")
+    assert choose_name(s3_storage, None, "digits") == "digits"
+    store.write_config("")
+    assert choose_name(s3_storage, None, "digits") == "digits-2"
 
 
 def test_what_runs_on_another_machine_is_neither_run_nor_stopped_here(run, remote):

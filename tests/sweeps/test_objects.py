@@ -127,10 +127,11 @@ def test_a_store_travels_with_its_credentials_and_shows_none(store):
 
 def test_sweeps_in_a_store_are_found_by_their_config(s3_storage, store):
     files = ObjectFiles(s3_storage)
-    assert (files.folders_with("sweep.toml"), files.is_empty()) == ([], True)
+    assert (files.folders_with("sweep.toml"), files.names()) == ([], set())
     store.write_config("")
     Store(child(s3_storage, "other")).write_note("notes", b"")
-    assert (files.folders_with("sweep.toml"), files.is_empty()) == (["digits"], False)
+    assert files.folders_with("sweep.toml") == ["digits"]
+    assert files.names() == {"digits", "other"}
 
 
 def test_a_server_fails_as_many_requests_as_it_is_told_the_same_for_a_seed(flaky_s3):
