@@ -39,7 +39,7 @@ MNIST is read from DIR/MNIST/raw if --root is given; speed alone is measured on 
 
 _EXAMPLES = """\
 examples:
-  python -m benchmarks                             everything; the better part of an hour
+  python -m benchmarks                             everything; about an hour on two cores
   python -m benchmarks --quick                     whether it runs; a minute or two
   python -m benchmarks --cases digits --figures rates
   python -m benchmarks --minutes 5                 begin nothing more after five minutes
@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     sys.stdout.write(markdown(results))
     console.print(f"Written: {path} and {path.with_suffix('.md')}", soft_wrap=True)
-    return int(any(results.failures()))
+    return int(any(not failure.is_too_large for failure in results.failures()))
 
 
 def _request(given: argparse.Namespace) -> Request:

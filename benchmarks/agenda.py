@@ -58,10 +58,13 @@ class Item:
     """Given whom to tell what is going on, yields the values of each key, or why there are none."""
 
     def is_in(self, results: Results) -> bool:
-        """Whether it was measured, or found impossible."""
+        """Whether it was measured, or found too large."""
         return all(
-            any(record.key == key and record.turn >= self.turn for record in results.records)
-            or any(record.key == key and record.error for record in results.records)
+            any(
+                record.is_too_large or (record.error is None and record.turn >= self.turn)
+                for record in results.records
+                if record.key == key
+            )
             for key in self.keys
         )
 
@@ -174,8 +177,7 @@ def measure_item(item: Item, results: Results, tell: Callable[[str], None]) -> I
     session = len(results.sessions) - 1
 
     def record(key: Key, found: dict[str, Any] | str) -> Record:
-        turns = [r.turn for r in results.records if r.key == key]
-        turn = max(turns, default=-1) + 1
+        turn = len(results.of(key))  # what failed has no turn of its own
         made = (
             Record(key=key, session=session, turn=turn, error=found)
             if isinstance(found, str)

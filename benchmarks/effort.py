@@ -43,7 +43,7 @@ FULL = Effort(
     slots=64,
     most_members=1024,
 )
-"""What `python -m benchmarks` takes: the better part of an hour on two cores."""
+"""What `python -m benchmarks` takes: about an hour on two cores."""
 
 QUICK = Effort(
     turns=2,

@@ -127,7 +127,8 @@ def _check_memory(order: Order, sizes: dict[int, float]) -> None:
     needed = predicted_mib(sizes, order.members) if order.contender == "gansweep" else 0.0
     if available is not None and needed > _MOST_OF_THE_MEMORY * available:
         raise MemoryError(
-            f"would take about {needed / 1024:.1f} GiB of the {available / 1024:.1f} available"
+            f"too little memory: it would take about {needed / 1024:.1f} GiB, and "
+            f"{available / 1024:.1f} are available"
         )
 
 

@@ -41,6 +41,11 @@ class Record:
     values: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
 
+    @property
+    def is_too_large(self) -> bool:
+        """Whether nothing is wrong but that this machine has too little memory for it."""
+        return self.error is not None and "memory" in self.error.lower()
+
 
 @dataclass
 class Results:

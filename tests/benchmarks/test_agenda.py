@@ -5,7 +5,7 @@ import pytest
 from benchmarks.agenda import CONTENDERS, FIGURES, Item, Request, agenda, measure_item
 from benchmarks.cases import CASES
 from benchmarks.effort import FULL, QUICK
-from benchmarks.results import Key, Results
+from benchmarks.results import Key, Record, Results
 
 ALL = Request(
     cases=list(CASES), contenders=CONTENDERS, figures=list(FIGURES), effort=FULL, device="cpu",
@@ -79,6 +79,14 @@ def test_turns_are_counted_over_sittings_and_what_is_there_is_not_measured_again
     list(measure_item(items[1], results, print))
     assert set(results.of(key("a"))) == {0, 1}
     assert [item.is_in(results) for item in items] == [True, True]
+
+
+def test_what_failed_is_tried_again_but_not_what_was_too_large():
+    item = Item("some", (key("a"),), 0, print)
+    wrong, large = "ValueError: no", "torch.OutOfMemoryError: CUDA out of memory."
+    for reason, is_done in ((wrong, False), (large, True)):
+        results = Results([{}], [Record(key=key("a"), session=0, turn=0, error=reason)])
+        assert item.is_in(results) is is_done
 
 
 def test_a_smoke_is_tiny():
