@@ -30,7 +30,11 @@ _VALUES = {
     **dict.fromkeys(("instance_noise", "average_decay"), torch.float64),
     **dict.fromkeys(("labels", "linear", "cosine", "alive"), torch.bool),
 }
-_DTYPES = {Precision.FLOAT32: torch.float32, Precision.FLOAT64: torch.float64}
+_DTYPES = {
+    Precision.FLOAT32: torch.float32,
+    Precision.FLOAT64: torch.float64,
+    Precision.BFLOAT16: torch.float32,
+}
 
 
 _G = ""  # all generators of a cohort are of one kind
@@ -91,8 +95,10 @@ class Cohort:
         self.device = torch.device(device)
         generator, discriminator = self._build(GanConfig(), config.latent_dim)
         fused = self._can_fuse(generator, discriminator)
+        factors = torch.bfloat16 if config.precision is Precision.BFLOAT16 else None
         self.G, self.D = (
-            Stack(slots, dtype=self.dtype, device=device, fused=fused) for _ in range(2)
+            Stack(slots, dtype=self.dtype, device=device, fused=fused, factors=factors)
+            for _ in range(2)
         )
         self.G.add_kind(_G, generator)
         self.noise_numel = int(getattr(generator, "noise_numel", 0))
@@ -102,7 +108,8 @@ class Cohort:
         self.roots = stream_roots(self.values["seed"])
         self.members: tuple[Member, ...] = ()
         self.schedule: Schedule = schedule(())
-        self._padding_probed = False
+        # In bfloat16 there is only our own mlp, which may be padded, and rounding would hide it.
+        self._padding_probed = factors is not None
 
     def admit(self, configs: Sequence[GanConfig]) -> list[Member]:
         """Puts fresh GANs into free slots.

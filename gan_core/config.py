@@ -236,6 +236,10 @@ class Precision(StrEnum):
 
     FLOAT32 = "float32"
     FLOAT64 = "float64"
+    BFLOAT16 = "bfloat16"
+    """Of the factors of matrix products and of the activations between them; parameters, Adam,
+    losses and what is normalised or differentiated twice stay float32. Only for the architecture
+    mlp, without classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,6 +287,10 @@ class CohortConfig:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(name, value, "must be a whole number >= 1")
         check_value("latent_dim", self.latent_dim, integer=True)
+        plain = self.architecture == Architecture.MLP and not self.conditional
+        if self.precision is Precision.BFLOAT16 and not plain:
+            right = 'is only for the architecture "mlp" without conditional = true'
+            raise ConfigError("precision", self.precision.value, right)
 
 
 def _member(enum: type[Any], key: str, value: object) -> Any:

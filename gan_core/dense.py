@@ -27,6 +27,7 @@ from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
 __all__ = ["Dense", "dense_layers", "run_dense"]
 
 _SMALLEST = 16**3  # torch's mkldnn_gemm_min_size: products up to it never go to oneDNN
+_NARROWEST = 16  # inputs and outputs of a layer whose products may be rounded
 _FLOAT32_ERROR = 1e-6  # relative, of sums of 64 products; rounding to bfloat16 makes 1e-3
 
 
@@ -85,6 +86,7 @@ def run_dense(
     x: Tensor,
     *,
     places: Mapping[str, Tensor] | None = None,
+    factors: torch.dtype | None = None,
 ) -> Tensor:
     """Every member's network on its own samples.
 
@@ -95,6 +97,8 @@ def run_dense(
         places: where the gradients by the parameters shall be written, of the same names and
             shapes: these tensors are then what autograd returns, overwritten by a second backward
             pass. Without, they are fresh ones.
+        factors: what factors and results of products are rounded to, where the sums within are
+            float32's; not in layers of less than 16 inputs or outputs. None: nothing is.
 
     Returns:
         [members, batch, *ends]; can be differentiated once.
@@ -102,7 +106,7 @@ def run_dense(
     names = [f"{layer.name}.{part}" for layer in dense.layers for part in ("weight", "bias")]
     rows = [None if places is None else places[name] for name in names]
     parameters = [tensors[name] for name in names]
-    made = _Run.apply(dense.layers, rows, x.flatten(2), *parameters)
+    made = _Run.apply(dense.layers, rows, factors, x.flatten(2), *parameters)
     return made.view(*made.shape[:2], *dense.ends)
 
 
@@ -112,47 +116,53 @@ class _Run(torch.autograd.Function):
         ctx: Any,
         layers: Sequence[_Layer],
         places: Sequence[Tensor | None],
+        factors: torch.dtype | None,
         x: Tensor,
         *parameters: Tensor,
     ) -> Tensor:
         ctx.layers, ctx.places = layers, places
         ctx.wide = [_is_wide(x, weight) for weight in parameters[::2]]
-        h, kept = x, [x]
+        h, kept = x, []
         with _Switch() as switch:
             for layer, weight, bias, wide in zip(
                 layers, parameters[::2], parameters[1::2], ctx.wide, strict=True
             ):
+                dtype = factors if factors is not None and _may_round(x, weight) else x.dtype
+                h, own = h.to(dtype), weight.to(dtype)
                 # oneDNN would copy it at each use.
-                own = weight.contiguous() if wide else weight
-                switch(wide)
-                h = torch.baddbmm(bias[:, None], h, own.mT)
+                own = own.contiguous() if wide else own
+                kept += [h, own]
+                switch(wide and dtype is x.dtype)
+                h = torch.baddbmm(bias[:, None].to(dtype), h, own.mT)
                 _activate_(layer.activation, h)
-                kept += [own, h]
-        ctx.save_for_backward(*kept)
-        return h
+        ctx.save_for_backward(*kept, h)
+        return h.to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise RuntimeError("a gradient of a gradient: call Stack.forward with twice=True")
         kept = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[3:]
-        needs_x = ctx.needs_input_grad[2]
+        wanted, dtype = ctx.needs_input_grad[4:], gradient.dtype
+        needs_x = ctx.needs_input_grad[3]
         gradients: list[Tensor | None] = []
         with _Switch() as switch:
             for i in reversed(range(len(ctx.layers))):
                 x, weight, y = kept[2 * i : 2 * i + 3]
                 is_own = i + 1 < len(ctx.layers)
-                gradient = _through(ctx.layers[i].activation, gradient, y, in_place=is_own)
+                slope, y = gradient.to(weight.dtype), y.to(weight.dtype)
+                slope = _through(ctx.layers[i].activation, slope, y, in_place=is_own)
                 of_weight, of_bias = ctx.places[2 * i : 2 * i + 2]
-                switch(ctx.wide[i])
+                switch(ctx.wide[i] and weight.dtype is dtype)
                 gradients += [
-                    torch.sum(gradient, dim=1, out=of_bias) if wanted[2 * i + 1] else None,
-                    torch.bmm(gradient.mT, x, out=of_weight) if wanted[2 * i] else None,
+                    torch.sum(slope, dim=1, dtype=dtype, out=of_bias)
+                    if wanted[2 * i + 1]
+                    else None,
+                    _of_weight(slope, x, dtype, of_weight) if wanted[2 * i] else None,
                 ]
                 if i or needs_x:
-                    gradient = _back(gradient, weight)
-        return None, None, gradient if needs_x else None, *reversed(gradients)
+                    gradient = _back(slope, weight)
+        return None, None, None, gradient.to(dtype) if needs_x else None, *reversed(gradients)
 
 
 def _activate_(activation: nn.Module | None, h: Tensor) -> None:
@@ -180,6 +190,13 @@ def _through(
             return torch.ops.aten.tanh_backward(gradient, y, **out)
         case _:
             return gradient
+
+
+def _of_weight(slope: Tensor, x: Tensor, dtype: torch.dtype, place: Tensor | None) -> Tensor:
+    if slope.dtype is dtype:
+        return torch.bmm(slope.mT, x, out=place)
+    made = torch.bmm(slope.mT, x)
+    return made.to(dtype) if place is None else place.copy_(made)
 
 
 def _back(gradient: Tensor, weight: Tensor) -> Tensor:
@@ -241,6 +258,15 @@ def _is_wide(x: Tensor, weight: Tensor) -> bool:
     """
     if x.dtype != torch.float32 or x.is_cuda or not _full_registers():
         return False
+    return _is_large(x, weight)
+
+
+def _may_round(x: Tensor, weight: Tensor) -> bool:
+    """Not layers that are narrow: points and logits would lose digits, and nothing be gained."""
+    return min(weight.shape[1:]) >= _NARROWEST and _is_large(x, weight)
+
+
+def _is_large(x: Tensor, weight: Tensor) -> bool:
     return x.shape[1] * weight.shape[1] * weight.shape[2] > _SMALLEST
 
 

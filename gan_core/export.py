@@ -33,7 +33,11 @@ __all__ = ["MemberConfig", "MemberFileError", "load_member", "member_bytes", "sa
 _FORMAT = 1  # one more whenever a reader of today could not read what is written
 _KEY = "gansweep_member"
 _CONFIG_NAME = "config.json"
-_DTYPES = {Precision.FLOAT32: torch.float32, Precision.FLOAT64: torch.float64}
+_DTYPES = {
+    Precision.FLOAT32: torch.float32,
+    Precision.FLOAT64: torch.float64,
+    Precision.BFLOAT16: torch.float32,
+}
 
 State = Mapping[str, Tensor]
 """A plain module's state dict."""

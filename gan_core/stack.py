@@ -48,6 +48,7 @@ class Stack:
         device: where they live.
         fused: whether modules run for all members at once (`torch.func.vmap`) or one by one;
             fused they must draw nothing at random.
+        factors: what plain fully connected networks round to before they multiply.
 
     Attributes:
         parameters: [slots, width].
@@ -57,8 +58,17 @@ class Stack:
         average: [slots, width], moving average of the parameters where one is kept.
     """
 
-    def __init__(self, slots: int, *, dtype: torch.dtype, device: str, fused: bool = True) -> None:
+    def __init__(
+        self,
+        slots: int,
+        *,
+        dtype: torch.dtype,
+        device: str,
+        fused: bool = True,
+        factors: torch.dtype | None = None,
+    ) -> None:
         self.fused = fused
+        self.factors = factors
         self._kinds: dict[str, _Kind] = {}
         self._views: dict[tuple[str, int, int, str], dict[str, Tensor]] = {}
         self.parameters, self.gradient, self.moment1, self.moment2, self.average = (
@@ -168,7 +178,7 @@ class Stack:
         """
         module, layers = self._kinds[kind].module, self._kinds[kind].dense
         if self.fused and layers is not None and not twice:
-            return run_dense(layers, tensors, *inputs, places=places)
+            return run_dense(layers, tensors, *inputs, places=places, factors=self.factors)
         if module.training is not training:
             module.train(training)
 

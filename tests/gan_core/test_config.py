@@ -244,7 +244,10 @@ def test_a_cohort_takes_plain_values_as_a_file_holds_them():
     ("values", "message"),
     [
         ({"noise": "cauchy"}, "noise = \"cauchy\": must be one of 'normal', 'uniform'"),
-        ({"precision": "half"}, "precision = \"half\": must be one of 'float32', 'float64'"),
+        (
+            {"precision": "half"},
+            "precision = \"half\": must be one of 'float32', 'float64', 'bfloat16'",
+        ),
         ({"batch_size": 0}, "batch_size = 0: must be a whole number >= 1"),
         ({"batch_size": 64.0}, "batch_size = 64.0: must be a whole number >= 1"),
         ({"channels": None}, "channels = None: must be a whole number >= 1"),
@@ -264,3 +267,12 @@ def test_a_cohort_takes_plain_values_as_a_file_holds_them():
 )
 def test_a_cohorts_bad_values_are_refused(values, message):
     assert refusal(CohortConfig, **values) == message
+
+
+@pytest.mark.parametrize("values", [{"architecture": "dcgan"}, {"conditional": True}])
+def test_bfloat16_is_refused_where_it_would_change_nothing(values):
+    with pytest.raises(ConfigError) as refused:
+        CohortConfig(precision="bfloat16", **values)
+    assert str(refused.value) == (
+        'precision = "bfloat16": is only for the architecture "mlp" without conditional = true'
+    )

@@ -114,8 +114,9 @@ def test_products_of_float32_are_not_rounded_further():
     assert (made.double() - expected).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("factors", [None, torch.bfloat16])
 @pytest.mark.parametrize("width", [1, 2, 8, 24, 128])
-def test_a_members_numbers_do_not_depend_on_how_many_others_there_are(width):
+def test_a_members_numbers_do_not_depend_on_how_many_others_there_are(width, factors):
     module, generator = MlpDiscriminator((width, 8), (width,)), torch.Generator().manual_seed(9)
     tensors = {
         n: torch.randn(8, *p.shape, generator=generator) for n, p in module.named_parameters()
@@ -124,7 +125,7 @@ def test_a_members_numbers_do_not_depend_on_how_many_others_there_are(width):
 
     def numbers(members):
         own = {n: t[:members].clone().requires_grad_() for n, t in tensors.items()}
-        made = run_dense(dense_layers(module), own, x[:members])
+        made = run_dense(dense_layers(module), own, x[:members], factors=factors)
         return [made, *torch.autograd.grad(made.square().sum(), list(own.values()))]
 
     whole = numbers(8)
@@ -143,3 +144,48 @@ def test_torchs_settings_are_as_they_were_afterwards():
     with pytest.raises(RuntimeError):
         run_dense(dense_layers(module), stacked(module, torch.float32), x[..., :2])
     assert settings.fp32_precision == before
+
+
+def rounded(module, tensors, x):
+    """Values and all gradients, in float32 and with factors of bfloat16."""
+    layers, wanted = dense_layers(module), [*tensors.values(), x]
+    runs = (run_dense(layers, tensors, x, factors=f) for f in (None, torch.bfloat16))
+    return [[made, *torch.autograd.grad(made.cos().sum(), wanted)] for made in runs]
+
+
+def test_factors_of_bfloat16_cost_digits_and_nothing_else():
+    module = MlpDiscriminator((32, 32), (1, 8, 8))
+    tensors, x = stacked(module, torch.float32), samples(1, 8, 8, dtype=torch.float32)
+    tensors = {
+        n: t.detach().div(t[0, 0].numel() ** 0.5).requires_grad_() for n, t in tensors.items()
+    }
+    exact, coarse = rounded(module, tensors, x)
+    for a, b in zip(exact, coarse, strict=True):
+        assert b.dtype == torch.float32
+        # bfloat16 has 8 bits: 0.4% for each of three layers, forth and back.
+        assert 0 < (a - b).norm() < 0.02 * a.norm()
+
+
+def test_narrow_layers_are_not_rounded():
+    # Eight inputs, or outputs: of points, and of logits.
+    module = MlpDiscriminator((8,), (24,))
+    tensors, x = stacked(module, torch.float32), samples(24, dtype=torch.float32)
+    for a, b in zip(*rounded(module, tensors, x), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("factors", [None, torch.bfloat16])
+def test_gradients_are_written_where_they_are_wanted(factors):
+    module = MlpGenerator(LATENT, (24, 32), (1, 3, 3))
+    layers, tensors = dense_layers(module), stacked(module, torch.float32)
+    x, wanted = samples(LATENT, dtype=torch.float32), list(tensors.values())
+    # As in a row of all parameters: a member's are not next to another's.
+    places = {n: torch.full((MEMBERS, t[0].numel() + 3), 7.0) for n, t in tensors.items()}
+    views = {n: p[:, :-3].view(tensors[n].shape) for n, p in places.items()}
+    made = run_dense(layers, tensors, x, places=views, factors=factors)
+    gradients = torch.autograd.grad(made.sum(), wanted)
+    expected = torch.autograd.grad(run_dense(layers, tensors, x, factors=factors).sum(), wanted)
+    for gradient, fresh, view in zip(gradients, expected, views.values(), strict=True):
+        assert gradient.is_set_to(view)
+        torch.testing.assert_close(gradient, fresh)  # aligned otherwise, rounded otherwise
+    assert all((place[:, -3:] == 7).all() for place in places.values())

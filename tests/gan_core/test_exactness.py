@@ -135,7 +135,7 @@ def assert_same_training(first, second):
     assert repr(record_a.statistics) == repr(record_b.statistics)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
 def test_a_member_in_another_slot_is_bitwise_the_same(digits, precision):
     config = cohort_config(precision=precision)
     # Equal signatures, so that the order of admission is the order of the slots.
@@ -155,7 +155,7 @@ def test_a_member_in_another_slot_is_bitwise_the_same(digits, precision):
         assert_same_training(places[0], places[2])
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
 def test_a_nan_in_some_members_leaves_the_others_bitwise_as_without_it(digits, precision):
     config = cohort_config(precision=precision)
     members = mixed_members()
@@ -216,6 +216,17 @@ def test_refilled_slots_do_not_disturb_those_who_stay(digits):
     for a, b in zip(cohort.export(newcomers[0]), fresh[0].export(fresh[1][0]), strict=True):
         for name in a:
             torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_padding_stays_zero(digits, precision):
+    config = cohort_config(precision=precision)
+    cohort, (padded, _), _ = trained(
+        config, [GanConfig(seed=i, latent_dim=dim) for i, dim in enumerate((5, 16))], digits, 10
+    )
+    weight = cohort.G.tensors("", cohort.G.parameters)["layers.0.weight"][cohort.slot(padded)]
+    assert weight[:, :5].all()
+    assert not weight[:, 5:].any()
 
 
 def test_the_seed_is_honoured(digits):

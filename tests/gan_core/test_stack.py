@@ -341,3 +341,24 @@ def test_a_network_that_draws_noise_of_its_own_is_an_error():
     stack.add_kind("", nn.Dropout())
     with pytest.raises(RuntimeError, match="randomness"):
         stack.forward("", {}, {}, torch.ones(2, 3))
+
+
+def test_leaves_are_made_once_until_the_rows_are_others():
+    stack, _ = filled()
+    first = stack.leaves("", slice(0, 3), requires_grad=True)
+    assert stack.leaves("", slice(0, 3), requires_grad=True) is first
+    assert stack.leaves("", slice(0, 2), requires_grad=True) is not first
+    assert stack.leaves("", slice(0, 3)) is not first
+    assert stack.leaves("", slice(0, 3), requires_grad=True, fresh=True) is not first
+    stack.add_kind("longer", MlpGenerator(LATENT, (50,), SHAPE))
+    now = stack.leaves("", slice(0, 3), requires_grad=True)["layers.0.weight"]
+    stack.parameters[0] = 3
+    assert (now[0] == 3).all()
+
+
+def test_views_are_not_kept_without_end():
+    stack, _ = filled()
+    for stop in range(1, 500):
+        stack.leaves("", slice(0, stop % 5))
+        stack.places("", slice(stop % 3, 4 + stop))
+    assert len(stack._views) <= 64

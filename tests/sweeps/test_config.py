@@ -95,7 +95,7 @@ def test_odd_values_survive_being_written():
             {"train": {"steps": 50, "eval_every": 100}},
             "train.steps = 50: must be a multiple of train.eval_every = 100, like 100",
         ),
-        ({"train": {"precision": "half"}}, "must be one of 'float32' or 'float64'"),
+        ({"train": {"precision": "half"}}, "must be one of 'float32', 'float64' or 'bfloat16'"),
         ({"train": {"eval_images": 1}}, "train.eval_images = 1: must be >= 2"),
         ({"model": {"generator_widths": 5}}, "model.generator_widths = 5: must be a list"),
         ({"model": {"generator_widths": [8, 0]}}, "model.generator_widths.1 = 0: must be >= 1"),
