@@ -4,6 +4,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -87,8 +89,13 @@ def test_a_service_begun_again_has_the_same_links_and_ends_with_ctrl_c(begun_swe
         with pytest.raises(ValueError, match="may only look"):
             viewer.stop("digits")
         links.append([link.partition("token=")[2] for link in (first, second)])
+        readers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         process.send_signal(ended_by)
         out, err = process.communicate(timeout=60)
+        end = time.monotonic() + 60
+        while any(Path(f"/proc/{reader}").exists() for reader in readers):
+            assert time.monotonic() < end
+            time.sleep(0.1)
     assert (out, err, process.returncode) == ("", "", 0)
     assert links[0] == links[1]
     assert links[0][0] != links[0][1]

@@ -1,0 +1,140 @@
+import asyncio
+import multiprocessing
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sweeps.service import answers as module
+from sweeps.service.answers import Answers
+from sweeps.service.launching import NoLauncher
+from sweeps.service.reading import Content
+from sweeps.service.refusals import Refusal
+from sweeps.service.sweeps_index import SweepsIndex
+
+MADE = []
+
+
+def numbered(params, *readings):
+    """Says how often it was called; as large as is asked for."""
+    MADE.append(params)
+    if "wait" in params:
+        time.sleep(float(params["wait"]))
+    if "refused" in params:
+        raise Refusal(404, "there is none")
+    return Content(f"{len(MADE)}".ljust(int(params.get("size", 1))), "image/png")
+
+
+@pytest.fixture
+def ask(begun_sweep, monkeypatch):
+    """Runs a coroutine function with answers that are made in a thread of this process."""
+    directory = begun_sweep("digits")
+    MADE.clear()
+    monkeypatch.setitem(module.VIEWS, "numbered", "here:numbered")
+    monkeypatch.setattr(module, "compute", compute)
+
+    def run(use, **settings):
+        async def main():
+            index = SweepsIndex(directory.parent, NoLauncher())
+            found = Answers(index, **settings)
+            found._reader = ThreadPoolExecutor(1)
+            try:
+                return await use(found, directory)
+            finally:
+                found.close()
+                index.close()
+
+        return asyncio.run(main())
+
+    return run
+
+
+def compute(view, sweeps, params):
+    begun = time.monotonic()
+    made = numbered(params, *sweeps)
+    return made.encoded, False, made.media_type, time.monotonic() - begun
+
+
+async def changed(answers, directory):
+    """Waits until the index has seen that the sweep changed."""
+    before = (await answers._index.get("digits")).version
+    (directory / "control").mkdir(exist_ok=True)
+    (directory / "control" / f"{time.monotonic_ns()}").touch()
+    while (await answers._index.get("digits")).version == before:
+        await asyncio.sleep(0.05)
+
+
+def test_the_same_is_made_once_for_all_who_ask_at_a_time_and_after(ask):
+    async def use(answers, directory):
+        asked = [answers.get("numbered", ["digits"], {"wait": "0.2"}) for _ in range(20)]
+        made = [found.plain for found in await asyncio.gather(*asked)]
+        made.append((await answers.get("numbered", ["digits"], {"wait": "0.2"})).plain)
+        other = await answers.get("numbered", ["digits"])
+        return set(made), other.plain
+
+    assert ask(use) == ({b"1"}, b"2")
+
+
+def test_an_older_answer_does_until_the_new_one_is_made_but_not_for_who_must_have_it(ask):
+    async def use(answers, directory):
+        await answers.get("numbered", ["digits"])
+        await changed(answers, directory)
+        stale = await answers.get("numbered", ["digits"])
+        assert (stale.plain, stale.is_stale) == (b"1", True)
+        while (found := await answers.get("numbered", ["digits"])).is_stale:
+            await asyncio.sleep(0.01)
+        assert found.plain == b"2"
+        await changed(answers, directory)
+        exact = await answers.get("numbered", ["digits"], may_be_stale=False)
+        assert (exact.plain, exact.is_stale) == (b"3", False)
+
+    ask(use)
+
+
+def test_what_is_dear_is_not_made_again_at_every_change(ask):
+    async def use(answers, directory):
+        await answers.get("numbered", ["digits"], {"wait": "0.5"})
+        for _ in range(3):
+            await changed(answers, directory)
+            stale = await answers.get("numbered", ["digits"], {"wait": "0.5"})
+            assert stale.is_stale
+        return len(MADE)
+
+    assert ask(use) == 1
+
+
+def test_what_is_kept_has_a_bound(ask):
+    async def use(answers, directory):
+        for size in range(200, 230):
+            await answers.get("numbered", ["digits"], {"size": f"{size}"})
+        assert answers._kept_bytes == sum(len(kept.content) for kept in answers._kept.values())
+        assert 700 < answers._kept_bytes <= 1000
+        await answers.get("numbered", ["digits"], {"size": "500"})  # too large to be kept
+        return [len(kept.content) for kept in answers._kept.values()]
+
+    assert ask(use, largest_bytes=1000) == [226, 227, 228, 229]
+
+
+def test_what_is_refused_is_not_kept(ask):
+    async def use(answers, directory):
+        for _ in range(2):
+            with pytest.raises(Refusal, match="there is none"):
+                await answers.get("numbered", ["digits"], {"refused": "1"})
+        with pytest.raises(Refusal, match="no such sweep"):
+            await answers.get("numbered", ["absent"])
+        return len(MADE)
+
+    assert ask(use) == 2
+
+
+def test_a_reader_that_was_killed_is_replaced(serve, begun_sweep):
+    begun_sweep("digits")
+    service = serve()
+    before = {process.pid for process in multiprocessing.active_children()}
+    path = "/api/sweeps/digits/tables/trials"
+    assert service.ask("GET", f"{path}?limit=1")[0] == 200
+    (reader,) = (p for p in multiprocessing.active_children() if p.pid not in before)
+    reader.kill()
+    reader.join()
+    statuses = [service.ask("GET", f"{path}?limit={n}")[0] for n in (2, 3)]
+    assert statuses in ([503, 200], [200, 200])
