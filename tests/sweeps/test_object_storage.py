@@ -40,6 +40,7 @@ def test_a_sweep_is_named_by_its_storage_or_its_uri(run, remote, s3_storage):
     assert best.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow  # judges and draws, as the test of one does
 def test_all_sweeps_of_a_storage_are_shown(run, remote, s3_storage):
     code, out, _ = run("status", "--storage", s3_storage)
     assert (code, out.count("6 of 6 trials ended")) == (0, 1)
@@ -62,6 +63,7 @@ def test_a_report_is_written_here(run, remote, tmp_path):
     assert "</html>" in (tmp_path / "small-report.html").read_text()
 
 
+@pytest.mark.slow  # trains one again
 def test_a_gan_is_drawn_exported_and_trained_again(run, remote, tmp_path):
     code, out, err = run("sample", remote.address, "best")
     assert (code, err) == (0, "")
@@ -73,6 +75,7 @@ def test_a_gan_is_drawn_exported_and_trained_again(run, remote, tmp_path):
     assert (code, "Bitwise equal at all 5 rungs." in out) == (0, True)
 
 
+@pytest.mark.slow  # ranks all trials
 def test_a_confirmation_lies_beside_its_sweep(run, remote, s3_storage):
     code, out, err = run("confirm", remote.address, "--top", "1", "--seeds", "5", "--dry-run")
     assert (code, err) == (0, "")
@@ -126,6 +129,7 @@ def test_compaction_leaves_few_parts_and_the_same_rows(remote):
         pd.testing.assert_frame_equal(getattr(after, table), getattr(before, table))
 
 
+@pytest.mark.slow  # loads the sweep after every step
 def test_in_no_moment_of_a_compaction_does_a_reader_see_less(remote, monkeypatch):
     before, seen = load(remote.uri), []
     for method in ("put_part", "drop_parts"):
