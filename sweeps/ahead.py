@@ -18,7 +18,7 @@ from sweeps.ledger import Ticket
 __all__ = ["AT_ONCE_S", "MOST_READY", "Ahead"]
 
 AT_ONCE_S = 0.03
-"""Seconds of drawing that one exchange may take."""
+"""Seconds of a core, drawing, that one exchange may take."""
 
 MOST_READY = 32
 """Trials that are ready at most, however many are in flight."""
@@ -32,10 +32,14 @@ class Ahead:
     Args:
         draw: begins a trial; is never called twice at a time.
         most: trials that are ready at most; 0 draws all at once, without a thread.
+        clock: seconds that this thread has worked; what else the machine does is not held against
+            the sampler.
     """
 
-    def __init__(self, draw: Callable[[], Ticket], most: int) -> None:
-        self._draw, self._most = draw, most
+    def __init__(
+        self, draw: Callable[[], Ticket], most: int, clock: Callable[[], float] = time.thread_time
+    ) -> None:
+        self._draw, self._most, self._clock = draw, most, clock
         self._drawing = threading.Lock()
         self._changed = threading.Condition()
         self._ready: list[Ticket] = []
@@ -66,9 +70,9 @@ class Ahead:
         if count <= 0 or not self._drawing.acquire(blocking=self._most == 0):
             return drawn
         try:
-            end = time.monotonic() + AT_ONCE_S
+            end = self._clock() + AT_ONCE_S
             while len(drawn) < count:
-                if self._most and time.monotonic() + (self._draw_s or 0.0) > end:
+                if self._most and self._clock() + (self._draw_s or 0.0) > end:
                     break
                 drawn.append(self._timed_draw())
         finally:
@@ -108,9 +112,9 @@ class Ahead:
             self._thread.join()
 
     def _timed_draw(self) -> Ticket:
-        begin = time.monotonic()
+        begin = self._clock()
         ticket = self._draw()
-        took = time.monotonic() - begin
+        took = self._clock() - begin
         before = took if self._draw_s is None else self._draw_s
         self._draw_s = _MEMORY * before + (1 - _MEMORY) * took
         return ticket

@@ -30,7 +30,7 @@ def begin():
     begun = []
 
     def make(*arguments):
-        begun.append(Ahead(*arguments))
+        begun.append(Ahead(*arguments, clock=time.monotonic))
         return begun[-1]
 
     yield make
@@ -43,6 +43,11 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_a_machine_that_is_busy_does_not_make_the_sampler_slow():
+    ahead = Ahead(Sampler(5 * AT_ONCE_S), 8)
+    assert len(ahead.at_once(3)) == 3
 
 
 def test_without_a_thread_all_are_drawn_at_once(begin):

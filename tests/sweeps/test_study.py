@@ -261,12 +261,18 @@ def test_a_baseline_that_is_added_when_resuming_is_tried(make):
     assert added.hyperparameters["lr_g"] == 2e-4
 
 
+def work(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
 @pytest.mark.parametrize("slow_s", [0.0, 0.04])
 def test_a_sweep_whose_trials_are_prepared_ahead_is_as_whole(make, journal, slow_s):
     settings = dataclasses.replace(SETTINGS, trials=24, steps=40)
 
     def slow_suggest(trial):
-        time.sleep(slow_s)
+        work(slow_s)
         return suggest(trial)
 
     owner = StudyOwner(settings, slow_suggest, journal, "run", ahead=True)
@@ -284,7 +290,7 @@ def test_a_sweep_whose_trials_are_prepared_ahead_is_as_whole(make, journal, slow
 
 def test_trials_that_were_prepared_and_not_given_are_the_first_after_a_restart(make, journal):
     def slow_suggest(trial):
-        time.sleep(0.05)
+        work(0.05)
         return suggest(trial)
 
     owner = StudyOwner(SETTINGS, slow_suggest, journal, "run", ahead=True)
