@@ -64,6 +64,8 @@ def test_what_fails_is_noted_and_what_came_before_it_is_kept():
     first, second = measure_item(item, results, print)
     assert (first.values, second.error) == ({"wall_s": 1}, "ValueError: no more")
     assert results.records == [first, second]
+    again = Item("some", (key("b"),), 0, lambda tell: iter([(key("b"), {"wall_s": 2})]))
+    assert [record.turn for record in measure_item(again, results, print)] == [0]
 
 
 def test_turns_are_counted_over_sittings_and_what_is_there_is_not_measured_again():
