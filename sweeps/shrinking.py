@@ -83,6 +83,7 @@ class ShrinkingWorker:
         self._room = max(1, self._full_room >> deaths)
         self._given: set[int] = set()
         self._reasons: dict[int, str] = {}
+        self._is_over = False  # and there may be no worker
         self._in_vain = 0  # times in a row that a trial alone found no memory
         self._before = Advance()  # what earlier cohorts of this process came to
         self._last = Advance()
@@ -108,6 +109,8 @@ class ShrinkingWorker:
 
     def advance(self) -> Advance:
         """`Worker.advance`; where memory ran out, nothing but that there is less to do it with."""
+        if self._is_over:
+            return self._total(Advance(done=True))
         try:
             advance = self._worker.advance()
         except StorageError:
@@ -123,6 +126,8 @@ class ShrinkingWorker:
 
     def write_control(self) -> bool:
         """`Worker.write_control`; returns whether it is over and done with."""
+        if self._is_over:
+            return True
         try:
             self._worker.write_control()
         except StorageError:
@@ -169,12 +174,14 @@ class ShrinkingWorker:
         try:
             self._replace_worker()
         except Exception as error:
-            if (reason := out_of_memory(error) or "") == "":
+            found = out_of_memory(error)
+            if found is None:
                 raise
-            return self._end(reason)
+            return self._end(found)
         return True
 
     def _end(self, reason: str) -> bool:
+        self._is_over = True
         self._link.release()
         self._tell(f"ends: it finds no memory for any trial ({reason})")
         return False

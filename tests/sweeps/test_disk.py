@@ -4,8 +4,10 @@ All slow: each starts Ray at least once.
 """
 
 import contextlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 
 pytestmark = pytest.mark.slow
 
-LIMIT_S = 150
+LIMIT_S = 400  # of a busy machine; none is expected to need a tenth of it
 SMALL = [
     "train.steps=200",
     "train.eval_every=20",
@@ -169,3 +171,21 @@ def test_two_sweeps_side_by_side_do_not_meet(tmp_path):
         trials = pd.read_parquet(directory / "trials")
         assert set(trials["sweep"]) == {name}
         assert len(trials) == 8
+
+
+def test_a_second_interrupt_does_not_wait_and_says_how_to_go_on(tmp_path):
+    # No rung is reached within the patience of the test.
+    slow = ["--set", "train.steps=1000000", "--set", "train.eval_every=1000000"]
+    process = begin("run", "--name", "slow", *OPTIONS, *slow, cwd=tmp_path)
+    directory = tmp_path / "runs" / "slow"
+    wait_for(lambda: list(directory.glob("history/[!.]*.parquet")), process)
+    os.kill(process.pid, signal.SIGINT)
+    line = ""
+    while "Ctrl-C again" not in line:
+        line = process.stderr.readline()
+        assert line, "it ended"
+    os.kill(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 130
+    assert re.search(r"`gansweep resume \S*slow` goes on", stderr)
+    assert "Traceback" not in stderr

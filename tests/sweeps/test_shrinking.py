@@ -215,6 +215,8 @@ def test_where_no_worker_fits_it_ends_and_blames_no_trial(tmp_path, monkeypatch,
     worker = sweep.worker()
     limited(GIB // 2)
     finish(worker)
+    assert worker.write_control()
+    assert worker.advance().done
     status = sweep.owner.status()
     assert (status.failed, status.running) == (0, 4)
     assert status.notices[-1].startswith("w ends: it finds no memory for any trial (RuntimeError")
