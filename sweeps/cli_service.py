@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import threading
@@ -207,7 +208,9 @@ def _run(settings: ServiceSettings, launcher: Launcher, listener: socket.socket)
 
     app = make_app(settings, launcher, warm=True)
     server = uvicorn.Server(configured(app, settings.host, listener.getsockname()[1]))
-    with contextlib.suppress(KeyboardInterrupt):  # of which it is the ordinary end
+    # uvicorn ends in good order and then raises the signal again; this is the ordinary end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
 
 

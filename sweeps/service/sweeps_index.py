@@ -31,6 +31,8 @@ T = TypeVar("T")
 _FRESH_S = 0.5
 """How old an answer may be."""
 _JOBS_FRESH_S = 2.0
+_IMPATIENCE_S, _PATIENCE_S = 1.0, 30.0
+_DONE_WITHIN_S = 120.0
 _TABLES = ("trials", "history", "samples", "control", "importances")
 _LONGEST_MESSAGE = 300
 
@@ -65,7 +67,9 @@ class SweepsIndex:
         self._jobs: dict[str, Job] = {}
         self._jobs_problem = ""
         self._looked, self._jobs_looked = -1e9, -1e9
-        self._turn, self._jobs_turn = asyncio.Lock(), asyncio.Lock()
+        self._turn = asyncio.Lock()
+        self._asking: asyncio.Task[None] | None = None
+        self._asked = -1e9
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index")
         self._jobs_thread = ThreadPoolExecutor(1, thread_name_prefix="jobs")
 
@@ -107,9 +111,17 @@ class SweepsIndex:
         return self._jobs.get(name)
 
     async def on_jobs(self, call: Callable[[], T]) -> T:
-        """Runs a call of the launcher where these run one after the other; then looks anew."""
+        """Runs a call of the launcher where these run one after the other; then looks anew.
+
+        Raises:
+            Refusal: it takes too long; it may be done yet.
+        """
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._jobs_thread, call)
+            future = loop.run_in_executor(self._jobs_thread, call)
+            return await asyncio.wait_for(asyncio.shield(future), _DONE_WITHIN_S)
+        except TimeoutError:
+            raise Refusal(503, "Ray does not answer: see later whether it was done") from None
         finally:
             self._looked = self._jobs_looked = -1e9
 
@@ -117,10 +129,10 @@ class SweepsIndex:
         """Looks again, unless somebody just has."""
         if not at_once and time.monotonic() - self._looked < _FRESH_S:
             return
+        await self._refresh_jobs(at_once=at_once)
         async with self._turn:
             if not at_once and time.monotonic() - self._looked < _FRESH_S:
                 return
-            await self._refresh_jobs(at_once=at_once)
             loop = asyncio.get_running_loop()
             states = await loop.run_in_executor(self._thread, self._look, self._jobs)
             if states != self.states:
@@ -136,18 +148,30 @@ class SweepsIndex:
     # --- jobs
 
     async def _refresh_jobs(self, *, at_once: bool) -> None:
-        async with self._jobs_turn:
+        """Asks for the jobs; who only looks does not wait long for a cluster that is away."""
+        if at_once and self._asking is not None and not self._asking.done():
+            await asyncio.wait({self._asking}, timeout=_PATIENCE_S)  # it may have seen too little
+        if self._asking is None or self._asking.done():
             if not at_once and time.monotonic() - self._jobs_looked < _JOBS_FRESH_S:
                 return
-            loop = asyncio.get_running_loop()
-            try:
-                jobs = await loop.run_in_executor(self._jobs_thread, self._launcher.jobs)
-            except Exception as error:  # whatever Ray raises: the results are there all the same
-                self._jobs_problem = " ".join(str(error).split())[:_LONGEST_MESSAGE]
-            else:
-                self._jobs_problem = ""
-                self._jobs = {job.name: job for job in jobs if Path(job.storage) == self._storage}
-            self._jobs_looked = time.monotonic()
+            self._asking = asyncio.create_task(self._ask_for_jobs())
+            self._asked = time.monotonic()
+        left_s = self._asked + _IMPATIENCE_S - time.monotonic()
+        limit_s = _PATIENCE_S if at_once else max(0.0, left_s)
+        done, _ = await asyncio.wait({self._asking}, timeout=limit_s)
+        if not done:
+            self._jobs_problem = "Ray has not answered yet"
+
+    async def _ask_for_jobs(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            jobs = await loop.run_in_executor(self._jobs_thread, self._launcher.jobs)
+        except Exception as error:  # whatever Ray raises: the results are there all the same
+            self._jobs_problem = " ".join(str(error).split())[:_LONGEST_MESSAGE]
+        else:
+            self._jobs_problem = ""
+            self._jobs = {job.name: job for job in jobs if Path(job.storage) == self._storage}
+        self._jobs_looked = time.monotonic()
 
     # --- in the thread
 

@@ -71,10 +71,10 @@ def test_there_may_be_no_ray_to_stop(run):
     assert run("serve", "--stop-ray") == (0, "No Ray of the service's runs here.\n", "")
 
 
-def test_a_service_begun_again_has_the_same_links_and_ends_with_ctrl_c(begun_sweep, tmp_path):
+def test_a_service_begun_again_has_the_same_links_and_ends_when_asked_to(begun_sweep, tmp_path):
     begun_sweep("digits")
     links = []
-    for ended_by in (signal.SIGKILL, signal.SIGINT):
+    for ended_by in (signal.SIGKILL, signal.SIGTERM):
         process = subprocess.Popen(
             [sys.executable, "-m", "sweeps", "serve", "--no-ray", "--port", "0"],
             cwd=tmp_path,

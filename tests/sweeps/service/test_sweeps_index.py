@@ -1,4 +1,5 @@
 import json
+import threading
 import time
 
 from sweeps.lock import SweepLock
@@ -86,3 +87,24 @@ def test_without_ray_sweeps_are_shown_and_why_jobs_are_not(serve, shelf, begun_s
     answer = service.get("/api/sweeps")
     assert answer["ray"] == "the cluster is away"
     assert [s["name"] for s in answer["sweeps"]] == ["digits"]
+
+
+def test_a_cluster_that_does_not_answer_holds_nobody_up(serve, shelf, begun_sweep):
+    begun_sweep("digits")
+    answers = threading.Event()
+
+    def late():
+        answers.wait(60)
+        return []
+
+    shelf.jobs = late
+    service = serve(shelf)
+    shown = service.get("/api/sweeps")
+    assert shown["ray"] == "Ray has not answered yet"
+    assert [s["name"] for s in shown["sweeps"]] == ["digits"]
+    assert service.get("/api/sweeps/digits")["state"] == "stopped"
+    answers.set()
+    end = time.monotonic() + 60
+    while service.get("/api/sweeps")["ray"]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
