@@ -13,7 +13,7 @@ import optuna
 from optuna.storages.journal import JournalFileBackend
 from pyarrow import fs
 
-from .evidence import times_ended
+from .evidence import Told, times_ended, told_by
 
 __all__ = ["BACKENDS", "Backend"]
 
@@ -50,19 +50,25 @@ class Backend:
 
     def uri(self, name: str) -> str:
         """A sweep's, for `analysis.load`."""
-        place, query, options = self.storage.partition("?")
-        return f"{place}/{name}{query}{options}"
+        return self.place(name)
 
-    def study_of(self, name: str) -> optuna.Study:
-        """Of a sweep that has ended; no sweep's but its is in its journal."""
+    def told(self, name: str) -> tuple[Told, ...]:
+        """The study of a sweep that has ended."""
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(self.journal(name))))
-        return optuna.load_study(study_name=None, storage=storage)
+        return told_by(optuna.load_study(study_name="gansweep", storage=storage))
 
     def ends(self, name: str) -> Counter[int]:
         return times_ended(self.journal(name))
 
 
+@dataclass(frozen=True, kw_only=True)
 class OnS3(Backend):
+    options: str
+    """What the URI has behind the path, for the test."""
+
+    def uri(self, name: str) -> str:
+        return f"s3://{self.place(name)}{self.options}"
+
     def journal(self, name: str) -> Path:
         (journal,) = Path(self.variables["XDG_STATE_HOME"]).glob(f"gansweep/{name}-*/study.journal")
         return journal
@@ -72,13 +78,17 @@ class OnS3(Backend):
 class OnPostgresql(Backend):
     password: str
 
-    def study_of(self, name: str) -> optuna.Study:
+    def told(self, name: str) -> tuple[Told, ...]:
         # What a study of many sweeps is called begins with the sweep.
         url = str(self.study).replace("postgresql://", "postgresql+psycopg://", 1)
         arguments = {"connect_args": {"password": self.password}}
         storage = optuna.storages.RDBStorage(url, engine_kwargs=arguments)
-        (called,) = [n for n in optuna.get_all_study_names(storage) if n.startswith(f"{name}-")]
-        return optuna.load_study(study_name=called, storage=storage)
+        try:
+            (name,) = [n for n in optuna.get_all_study_names(storage) if n.startswith(f"{name}-")]
+            return told_by(optuna.load_study(study_name=name, storage=storage))
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
 
     def ends(self, name: str) -> Counter[int]:
         return Counter()  # the database has where a trial stands, not how it came there
@@ -92,13 +102,16 @@ def directory(tmp_path: Path) -> Iterator[Backend]:
 @contextlib.contextmanager
 def failing_s3(tmp_path: Path) -> Iterator[Backend]:
     """A half of the requests that fail were done all the same."""
-    with _beside("flaky_s3").FlakyS3(share=0.05, seed=5) as s3:
-        s3.filesystem().create_dir("results")
+    kind = _beside("flaky_s3").FlakyS3
+    # Both hold the same: what the test itself asks for does not fail.
+    with kind(share=0.05, seed=5) as s3, kind(share=0) as calm:
+        calm.filesystem().create_dir("results")
         yield OnS3(
             storage=s3.uri("results/runs"),
             variables={**s3.environment, "XDG_STATE_HOME": str(tmp_path)},
-            filesystem=s3.filesystem(),
+            filesystem=calm.filesystem(),
             root="results/runs",
+            options=calm.uri("").removeprefix("s3://"),
             requests=s3.counts,
         )
 

@@ -17,7 +17,7 @@ import analysis
 from .backends import BACKENDS
 from .checking import differences, faults
 from .cluster import begun_cluster
-from .evidence import Evidence, newest, rows_of, told_by
+from .evidence import Evidence, newest, rows_of
 from .hurt import ASKED, run_hurt, write_config
 from .schedule import drawn
 from .undisturbed import undisturbed
@@ -79,7 +79,7 @@ def gathered(backend, name):
         trials=newest(ended, ended),
         history=newest(rows_of(place, filesystem, "history"), ended),
         samples=newest(rows_of(place, filesystem, "samples"), ended),
-        study=told_by(backend.study_of(name)),
+        study=backend.told(name),
         ends=backend.ends(name),
         networks=frozenset((int(words[1]), int(words[3])) for words in networks),
     )
