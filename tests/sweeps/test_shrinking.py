@@ -199,6 +199,7 @@ def test_a_trial_for_which_there_is_no_memory_is_set_aside_alone(tmp_path, monke
     assert sweep.owner.status().notices[-1].endswith("goes on with 8 members again")
 
 
+@pytest.mark.slow  # a dozen workers
 def test_where_no_trial_fits_the_worker_ends_and_leaves_them_to_others(tmp_path, monkeypatch):
     own = own_networks(tmp_path, monkeypatch, narrow=2**45)
     sweep = Sweep(tmp_path, own, baselines(8, 8, 8, 8))
@@ -276,7 +277,7 @@ def killed_again_and_again(sweep, kills):
     return set(failed["trial"])
 
 
-@pytest.mark.parametrize("guilty", [0, 3])
+@pytest.mark.parametrize("guilty", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_trial_that_kills_its_worker_is_parted_from_the_others_and_set_aside(tmp_path, guilty):
     sweep = Sweep(tmp_path)
     assert killed_again_and_again(sweep, lambda reports: guilty in reports) == {guilty}
