@@ -69,7 +69,7 @@ def processor(cpuinfo: str) -> str:
 def _priority() -> str:
     """Of all that is measured; Ray gives its workers a low one, unless told otherwise."""
     workers = os.environ.get("RAY_worker_niceness", "15")  # noqa: SIM112  as Ray spells it
-    return f"niceness {os.nice(0)}, of Ray's workers {workers}"
+    return f"niceness {os.nice(0)}, of Ray's workers {workers} more"
 
 
 def _gpu() -> str:
