@@ -66,5 +66,10 @@ class Demand(FIFOScheduler):
             if worker.status == Trial.RUNNING
         ]
         useful = max(0, math.ceil((left - sum(rooms)) / self._room))
-        fresh = [worker for worker in waiting if not worker.num_failures]
+        fresh = [worker for worker in waiting if not _has_begun(worker)]
         return fresh[max(0, useful - (len(waiting) - len(fresh))) :]
+
+
+def _has_begun(worker: Trial) -> bool:
+    """Whether it may hold trials: Tune counts no failure of one whose node was announced to go."""
+    return bool(worker.num_failures) or worker.run_metadata.start_time is not None

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import RayActorError
+from ray.tune.experiment import Trial
 
 from sweeps.demand import MEMBER_STEPS, ROOM, Demand
 
@@ -13,6 +15,7 @@ class Worker:
     status: str
     num_failures: int = 0
     last_result: dict = field(default_factory=dict)
+    run_metadata: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(start_time=None))
 
 
 class Controller:
@@ -74,6 +77,22 @@ def test_a_worker_that_broke_is_not_withdrawn_before_the_end():
     broken = Controller(Worker("RUNNING"), Worker("PENDING", num_failures=1))
     assert after(broken, Standing(39)) == 1
     assert after(broken, Standing(40)) == 0
+
+
+def test_a_worker_whose_node_was_announced_to_go_is_not_withdrawn_before_the_end():
+    moved = Worker("PENDING", run_metadata=SimpleNamespace(start_time=1.0))
+    assert after(Controller(Worker("RUNNING"), moved), Standing(39)) == 1
+
+
+def test_tune_remembers_when_a_worker_began_and_counts_no_failure_of_a_preempted_one():
+    worker = Trial("nothing", stub=True, storage=None)
+    assert not worker.num_failures
+    assert worker.run_metadata.start_time is None
+    worker.set_status(Trial.RUNNING)
+    worker._handle_ray_actor_error(RayActorError(preempted=True))
+    worker.set_status(Trial.PENDING)
+    assert not worker.num_failures
+    assert worker.run_metadata.start_time is not None
 
 
 @pytest.mark.parametrize(("steps", "expected"), [(0, 2), (20, 0)])
