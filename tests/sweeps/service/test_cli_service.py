@@ -71,6 +71,7 @@ def test_there_may_be_no_ray_to_stop(run):
     assert run("serve", "--stop-ray") == (0, "No Ray of the service's runs here.\n", "")
 
 
+@pytest.mark.slow  # two services as processes, each with a reader that imports all of analysis
 def test_a_service_begun_again_has_the_same_links_and_ends_when_asked_to(begun_sweep, tmp_path):
     begun_sweep("digits")
     links = []
