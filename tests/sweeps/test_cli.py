@@ -150,7 +150,7 @@ def test_the_version_is_that_of_the_distribution(run):
         (["run", "--trials", "many"], "Invalid value for '--trials'"),
         (["run", "--trials", "0"], "--trials: search.trials = 0: must be >= 1"),
         (["run", "--name", "../x"], '--name: name = "../x": must be'),
-        (["run", "--storage", "s3://b/p"], '--storage: storage = "s3://b/p": must be a directory'),
+        (["run", "--storage", "s3://b/../p"], '--storage: storage = "s3://b/../p": must be a URI'),
         (["run", "--set", "train.steps"], '--set = "train.steps": must be KEY=VALUE'),
         (["run", "--set", "storage="], '--set: storage = "": must be a directory'),
         (["run", "--set", "train.steps=1.5"], "--set: train.steps = 1.5: must be a whole number"),
