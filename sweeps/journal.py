@@ -21,10 +21,10 @@ every restart of the owner. A write takes milliseconds."""
 
 
 class JournalFile(JournalFileBackend):
-    """Optuna's, but several operations may go to the disk together.
+    """Optuna's, but several operations may go to the disk together, in one write.
 
-    Each of them is in the file at once, in order, so that a process that dies loses none; only a
-    power cut can lose a tail of what was not synced.
+    They wait in memory until then, where whoever wrote them reads them. A crash loses a tail of
+    them at most, and the file holds what was acknowledged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,35 +32,65 @@ class JournalFile(JournalFileBackend):
         # link's own folder and dangle, and a stale lock would then never be broken.
         self._path = path.resolve()
         self._writing = JournalFileSymlinkLock(str(self._path), grace_period=LOCK_GRACE_S)
-        self._group = threading.local()
+        self._threads = threading.local()
+        self._changing = threading.Lock()
+        self._waiting: list[str] = []
+        self._known = 0  # operations that were read; those that wait follow them
         super().__init__(str(self._path), lock_obj=self._writing)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Writes operations, each on a line."""
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        self._writing.acquire()
-        try:
-            with self._path.open("ab") as file:
-                file.write(lines.encode())
-                file.flush()
-                if getattr(self._group, "is_open", False):
-                    self._group.is_dirty = True
-                else:
-                    os.fsync(file.fileno())
-        finally:
-            self._writing.release()
+        """Takes in operations, in order, whichever thread they are of."""
+        lines = [json.dumps(log, separators=(",", ":")) + "\n" for log in logs]
+        with self._changing:
+            if not self._waiting:
+                self._known += sum(1 for _ in super().read_logs(self._known))
+            self._waiting += lines
+        self._threads.has_written = True
+        if not getattr(self._threads, "is_grouping", False):
+            self._settle()
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        """The operations from a number on, those that wait at their end."""
+        with self._changing:
+            waiting, known = list(self._waiting), self._known
+            if log_number_from < known or not waiting:
+                found = list(super().read_logs(log_number_from))
+                if not waiting:
+                    self._known = max(known, log_number_from + len(found))
+            else:
+                found = []
+        yield from found
+        for line in waiting[max(0, log_number_from - known) :]:
+            yield json.loads(line)
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """What this thread writes inside is on the disk when the block ends, and not before."""
-        self._group.is_open, self._group.is_dirty = True, False
+        self._threads.is_grouping, self._threads.has_written = True, False
         try:
             yield
         finally:
-            self._group.is_open = False
-        if self._group.is_dirty:
+            self._threads.is_grouping = False
+        if self._threads.has_written:
+            self._settle()
+
+    def _settle(self) -> None:
+        with self._changing:
+            if self._waiting:
+                self._write(self._waiting)
+                self._known += len(self._waiting)
+                self._waiting = []
+        # Also if another thread has written what this one added: it may not be synced yet.
+        with self._path.open("ab") as file:
+            os.fsync(file.fileno())
+
+    def _write(self, lines: list[str]) -> None:
+        self._writing.acquire()
+        try:
             with self._path.open("ab") as file:
-                os.fsync(file.fileno())
+                file.write("".join(lines).encode())
+        finally:
+            self._writing.release()
 
 
 class Journal(JournalStorage):

@@ -1,8 +1,8 @@
 """The one owner of the Optuna study: proposes, reports, judges and tells.
 
 It is an ordinary class; a sweep runs it as one Ray actor, so calls never overlap.
-Everything is in the journal before a call returns, in an order in which every prefix can be
-continued: an owner that dies at any write is replaced by a new one on the same file.
+Everything is durable before a call returns, in an order in which every prefix can be continued: an
+owner that dies at any write is replaced by a new one on the same study.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import optuna
@@ -64,19 +65,50 @@ def test_the_lock_of_a_killed_writer_is_broken_also_under_a_relative_path(tmp_pa
     assert not os.path.lexists(f"{path}.lock")
 
 
-def test_what_goes_together_is_synced_once_and_is_in_the_file_at_once(tmp_path, monkeypatch):
+def test_what_goes_together_is_written_and_synced_at_once(tmp_path, monkeypatch):
     path, synced = tmp_path / "journal.log", []
-    study = begin(path, trials=0)
+    study = begin(path, trials=2)
+    before = path.stat().st_size
     monkeypatch.setattr("sweeps.journal.os.fsync", lambda file: synced.append(path.stat().st_size))
     with study._storage.together():
-        for _ in range(3):
-            study.tell(study.ask(), 1.0)
-            seen = optuna.load_study(study_name="s", storage=open_journal(path))
-            assert len(seen.trials) == len(study.trials)
+        for number in range(2, 5):
+            study.tell(study.ask(), float(number))
+        assert [trial.value for trial in study.trials] == [1.0, 1.0, 2.0, 3.0, 4.0]
+        assert path.stat().st_size == before
         assert synced == []
     assert synced == [path.stat().st_size]
+    assert begin(path, trials=0).trials == study.trials
     study.ask()
-    assert len(synced) == 2
+    assert len(synced) == 3  # and once by `begin`
     with study._storage.together():
         pass
-    assert len(synced) == 2
+    assert len(synced) == 3
+
+
+def test_what_threads_write_together_stands_in_the_file_as_they_saw_it(tmp_path):
+    path = tmp_path / "journal.log"
+    study = begin(path, trials=0)
+
+    def ask(worker):
+        for _ in range(5):
+            with study._storage.together():
+                for _ in range(4):
+                    study.ask().set_user_attr("worker", worker)
+
+    threads = [threading.Thread(target=ask, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(study.trials) == 80
+    assert begin(path, trials=0).trials == study.trials
+
+
+def test_what_somebody_else_has_written_is_seen_by_who_writes_next(tmp_path):
+    path = tmp_path / "journal.log"
+    one, other = begin(path, trials=1), begin(path, trials=2)
+    with one._storage.together():
+        one.ask()
+        one.ask()
+    assert [trial.number for trial in one.trials] == list(range(5))
+    assert other.trials == one.trials

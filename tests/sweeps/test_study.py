@@ -559,20 +559,21 @@ class Crash(BaseException):
 
 
 def tear_write(monkeypatch, nth):
-    """Lets the nth write to the journal from now on break off in the middle of its line."""
-    append, count = JournalFile.append_logs, 0
+    """Lets the nth operation from now on break off in the middle of its line in the journal."""
+    write, count = JournalFile._write, 0
 
-    def append_until_crash(self, logs):
+    def write_until_crash(self, lines):
         nonlocal count
-        count += 1
-        if count == nth:
-            line = json.dumps(logs[0]).encode()
+        count += len(lines)
+        if count - len(lines) < nth <= count:
+            whole = lines[: len(lines) - 1 - (count - nth)]
+            torn = lines[len(whole)]
             with self._path.open("ab") as file:
-                file.write(line[: len(line) // 2])
+                file.write("".join([*whole, torn[: len(torn) // 2]]).encode())
             raise Crash
-        append(self, logs)
+        write(self, lines)
 
-    monkeypatch.setattr(JournalFile, "append_logs", append_until_crash)
+    monkeypatch.setattr(JournalFile, "_write", write_until_crash)
 
 
 def run_through_a_crash(make, settings, workers):
