@@ -256,7 +256,7 @@ def _is_wide(x: Tensor, weight: Tensor) -> bool:
     torch decides by the size of all members' products together, and both libraries round alike
     whatever the number of members: by the size of one, a member's do not depend on it.
     """
-    if x.dtype != torch.float32 or x.is_cuda or not _full_registers():
+    if x.dtype != torch.float32 or x.device.type != "cpu" or not _full_registers():
         return False
     return _is_large(x, weight)
 

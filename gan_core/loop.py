@@ -10,6 +10,7 @@ from gan_core.allocation import keep_freed_memory
 from gan_core.cohort import Cohort, Member
 from gan_core.config import CohortConfig, ConfigError, GanConfig
 from gan_core.data import Dataset
+from gan_core.graphs import run_graphed
 from gan_core.signals import SignalStatistics
 from gan_core.step import step
 
@@ -45,8 +46,11 @@ def run_interval(cohort: Cohort, dataset: Dataset, steps: int) -> list[IntervalR
     if cohort.device.type == "cpu":
         keep_freed_memory()
     statistics = SignalStatistics(len(cohort.members), cohort.device)
-    for _ in range(steps):
-        step(cohort, dataset, statistics)
+    if cohort.device.type == "cuda":
+        run_graphed(cohort, dataset, statistics, steps)
+    else:
+        for _ in range(steps):
+            step(cohort, dataset, statistics)
     members = len(cohort.members)
     made = cohort.values["step"][:members].tolist()
     alive = cohort.values["alive"][:members].tolist()

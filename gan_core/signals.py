@@ -31,7 +31,7 @@ critic."""
 
 STATISTICS = ("mean", "std", "min", "max")
 GRADIENT_SIGNALS = ("grad_norm_d", "grad_norm_g")
-_GRADIENT_COLUMNS = [SIGNALS.index(name) for name in GRADIENT_SIGNALS]
+_FIRST_GRADIENT = SIGNALS.index(GRADIENT_SIGNALS[0])  # they are the last, in this order
 _TOGETHER = 64  # steps
 _LARGE_GRADIENT = 100  # "if they are over 100 things are screwing up": Chintala et al., ganhacks
 
@@ -86,7 +86,7 @@ class SignalStatistics:
         greatest = torch.where(counted, values, -math.inf).amax(0)
         torch.minimum(self._least, lowest, out=self._least)
         torch.maximum(self._greatest, greatest, out=self._greatest)
-        self._large += (counted & (values[..., _GRADIENT_COLUMNS] > _LARGE_GRADIENT)).sum(0)
+        self._large += (counted & (values[..., _FIRST_GRADIENT:] > _LARGE_GRADIENT)).sum(0)
 
     def read(self) -> list[dict[str, float]]:
         """The statistics for each member, by column name of a history row.

@@ -242,7 +242,7 @@ class Stack:
             gradients: [members, *shape] each, in the order of `tensors`.
         """
         for place, gradient in self._gradients(kind, rows, gradients):
-            if not gradient.is_set_to(place):  # written there by the backward pass
+            if gradient.data_ptr() != place.data_ptr():  # the backward pass wrote it there
                 place.copy_(gradient)
 
     def accumulate(self, kind: str, rows: slice, gradients: Sequence[Tensor]) -> None:

@@ -26,11 +26,37 @@ from gan_core.schedule import Round
 from gan_core.signals import SIGNALS, SignalStatistics
 from gan_core.stack import Stack
 
-__all__ = ["step"]
+__all__ = ["Observed", "advance", "step"]
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What a step shows of each member."""
+
+    signals: Tensor
+    """[members, signals], in the order of `SIGNALS`."""
+    sound: Tensor
+    """bool [members], whether the step was made."""
+    nonfinite: Tensor
+    """bool [members], whether the member turned non-finite at it."""
 
 
 def step(cohort: Cohort, dataset: Dataset, statistics: SignalStatistics) -> None:
-    """Trains every living member of the cohort by one step and notes what was seen.
+    """Trains every living member of the cohort by one step and notes what was seen, see `advance`.
+
+    Args:
+        cohort: changed in place.
+        dataset: what to draw real samples from.
+        statistics: takes the step's signals in.
+    """
+    observed = advance(cohort, dataset)
+    statistics.add(observed.signals, sound=observed.sound, nonfinite=observed.nonfinite)
+
+
+def advance(cohort: Cohort, dataset: Dataset) -> Observed:
+    """Trains every living member of the cohort by one step.
+
+    On a CUDA device the host reads nothing: all that it decides by is the cohort's schedule.
 
     A member whose loss, logits or gradient turn non-finite keeps the parameters that it had
     before that update, is dead from then on, and leaves the others bitwise as they would be
@@ -39,7 +65,6 @@ def step(cohort: Cohort, dataset: Dataset, statistics: SignalStatistics) -> None
     Args:
         cohort: changed in place.
         dataset: what to draw real samples from.
-        statistics: takes the step's signals in.
     """
     members = len(cohort.members)
     alive = cohort.values["alive"][:members]
@@ -56,12 +81,12 @@ def step(cohort: Cohort, dataset: Dataset, statistics: SignalStatistics) -> None
 
     cohort.values["step"][:members] += alive
     # What the dead's layers saw of their last, non-finite step is not kept either.
-    if buffers and (alive.is_cuda or not alive.all()):
+    if buffers and (alive.device.type != "cpu" or not alive.all()):
         for now, before in buffers:
             dead = ~alive.view(-1, *[1] * (now.dim() - 1))
             now[:members] = torch.where(dead, before[:members], now[:members])
     signals = _signals(cohort, seen, g_value, g_norm)
-    statistics.add(signals, sound=alive, nonfinite=alive_before & ~alive)
+    return Observed(signals, sound=alive, nonfinite=alive_before & ~alive)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +226,7 @@ def _descend(
     alive = values["alive"][:members]
     alive &= torch.cat((*seen, norm[:, None]), dim=1).isfinite().all(dim=1)
     # Asking is free on a CPU; on a GPU it would make the host wait, so there the pass is made.
-    if gradient.is_cuda or not alive.all():
+    if gradient.device.type != "cpu" or not alive.all():
         gradient.masked_fill_(~alive[:, None], 0)
     rate = values[lr][:members] * alive
     if cohort.config.schedule_steps is not None:
