@@ -69,7 +69,10 @@ def processor(cpuinfo: str) -> str:
 def _priority() -> str:
     """Of all that is measured; Ray gives its workers a low one, unless told otherwise."""
     workers = os.environ.get("RAY_worker_niceness", "15")  # noqa: SIM112  as Ray spells it
-    return f"niceness {os.nice(0)}, of Ray's workers {workers} more"
+    own = f"niceness {os.nice(0)}, of Ray's workers {workers} more"
+    # Linux weighs sessions first, and processes only within theirs.
+    session = re.search(r"nice (-?\d+)", _read("/proc/self/autogroup"))
+    return own + (f", of the session {session[1]}" if session else "")
 
 
 def _gpu() -> str:
