@@ -23,7 +23,7 @@ COPY_EVERY_S = 30.0
 """Least seconds between two copies."""
 
 _MOST_OF_THE_TIME = 0.05
-_FIRST_S = 1.0  # until the first: by then the study has begun
+_FIRST_S = 1.0  # between two looks at whether the study has begun, to make the first copy
 _NAME, _BEFORE = "study.journal", "study.journal.before"
 
 _log = logging.getLogger(__name__)
@@ -105,7 +105,8 @@ class JournalCopy:
             begun = time.monotonic()
             self._copy()
             took = time.monotonic() - begun
-            pause = max(self._every_s, took / _MOST_OF_THE_TIME)
+            if self._copied_bytes:
+                pause = max(self._every_s, took / _MOST_OF_THE_TIME)
 
     def _copy(self) -> None:
         try:

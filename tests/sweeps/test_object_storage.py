@@ -175,7 +175,7 @@ def test_a_sweep_whose_store_fails_goes_on_elsewhere_from_the_store_alone(
     begin = ["run", "--storage", s3_storage, "--name", "far", "--trials", "6", *changes]
     process = gansweep(*begin, machine="one")
     end = time.monotonic() + LIMIT_S
-    while len(store.kept_trials()) < 4:
+    while len(store.kept_trials()) < 4 or store.read_note("study.journal") is None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.2)
