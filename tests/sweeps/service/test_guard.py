@@ -8,8 +8,6 @@ import pytest
 from sweeps.service.access import Gate
 from sweeps.service.settings import LARGEST_BODY_BYTES, ServiceSettings
 
-COOKIE = {"Cookie": "gansweep-x=1"}
-
 
 @pytest.fixture
 def gate(seen):
