@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=_count, metavar="N", help="of whole searches")
     parser.add_argument(
         "--stock-trials", type=_count, metavar="N",
-        help="of a search by stock; its trainings/hour are told from so many",
+        help="of a search without pruning by stock, whose trainings/hour are told from so many",
     )  # fmt: skip
     parser.add_argument("--minutes", type=float, help="begin nothing more after so many")
     parser.add_argument("--root", type=Path, metavar="DIR", help="of MNIST")

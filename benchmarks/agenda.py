@@ -147,7 +147,7 @@ def _stock(
     search: Search, request: Request, *, figure: str
 ) -> Iterator[tuple[str, str, str, Search, Callable[[Search], dict[str, Any]]]]:
     """Stock's ways to make a search."""
-    trials = request.effort.stock_trials
+    trials = search.trials if search.prunes else request.effort.stock_trials
     densities = _TRIALS_PER_GPU if search.device == "cuda" else (1,)
     for density in densities:
         for reuse in (False, True):
