@@ -20,8 +20,8 @@ class Effort:
     trials: int
     """Of a whole search."""
     stock_trials: int
-    """Of a search without pruning by stock Ray Tune, whose trainings per hour are told from as many;
-    see `benchmarks.ratios.trainings_per_hour`."""
+    """Of a search without pruning by stock Ray Tune, whose trainings per hour are told from as
+    many: see `benchmarks.ratios.trainings_per_hour`."""
     steps: int
     """Of a trial."""
     eval_every: int
