@@ -4,10 +4,11 @@ Runs 2,000 short trials of tiny networks on this machine, as `gansweep run` does
 memory of every process of the sweep each second, and says of each whether it is flat after the
 first 200 trials. Writes `soak.json`, with the table, and `soak.svg`.
 
-A process is flat if its proportional set size grows by less than `LIMIT_MIB` per 1,000 trials.
-That is far above what the slope of one that does not grow comes to by chance, which is in the
-table as its standard error, and far below what a leak of one array per trial would be. The owner of
-the study is held to `OWNER_LIMIT_MIB`: it has the study in memory, which grows with every trial.
+A process is flat if its anonymous memory, which is what it has allocated for itself and not given
+back, grows by less than `LIMIT_MIB` per 1,000 trials. That is above what the slope of one that does
+not grow comes to by chance, which is in the table as its standard error, and far below what a leak
+of one array per trial would be. The owner of the study is held to `OWNER_LIMIT_MIB`: it has the
+study in memory, which grows with every trial.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe, load_averages
-from benchmarks.memory import proportional_bytes
 
 __all__ = ["LIMIT_MIB", "OWNER_LIMIT_MIB", "Series", "judged", "measure", "plot", "slope"]
 
@@ -71,7 +71,7 @@ class Series:
     process: int
     trials: list[int] = field(default_factory=list)
     """That had ended."""
-    pss_mib: list[float] = field(default_factory=list)
+    own_mib: list[float] = field(default_factory=list)
     rss_mib: list[float] = field(default_factory=list)
 
 
@@ -183,7 +183,17 @@ def _look(driver: int, trials: int, found: dict[int, Series]) -> None:
             series.role = role  # Ray names a process when it gets something to do
         series.trials.append(trials)
         series.rss_mib.append(int(resident[1]) / 1024)
-        series.pss_mib.append(proportional_bytes(process) / 2**20)
+        series.own_mib.append(_own_kib(process) / 1024)
+
+
+def _own_kib(process: int) -> int:
+    """Anonymous memory: what others share with the process, or stop sharing, does not change it."""
+    try:
+        text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^Anonymous:\s+(\d+) kB", text, flags=re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def _role(title: str) -> str:
@@ -219,17 +229,17 @@ def judged(found: Sequence[Series]) -> list[dict[str, Any]]:
         if not settled or series.trials[settled[0]] > last / 2 or series.trials[-1] < last / 2:
             continue
         trials = [series.trials[i] for i in settled]
-        pss, rss = ([values[i] for i in settled] for values in (series.pss_mib, series.rss_mib))
-        rise, error = slope(trials, pss)
+        own, rss = ([values[i] for i in settled] for values in (series.own_mib, series.rss_mib))
+        rise, error = slope(trials, own)
         limit = OWNER_LIMIT_MIB if series.role == "owner" else LIMIT_MIB
         rows.append(
             {
                 "role": series.role,
                 "process": series.process,
                 "samples": len(settled),
-                "pss_mib_first": pss[0],
-                "pss_mib_last": pss[-1],
-                "pss_mib_per_1000_trials": rise,
+                "own_mib_first": own[0],
+                "own_mib_last": own[-1],
+                "own_mib_per_1000_trials": rise,
                 "standard_error": error,
                 "rss_mib_last": rss[-1],
                 "rss_mib_per_1000_trials": slope(trials, rss)[0],
@@ -237,7 +247,7 @@ def judged(found: Sequence[Series]) -> list[dict[str, Any]]:
                 "flat": rise < limit,
             }
         )
-    return sorted(rows, key=lambda row: -row["pss_mib_last"])
+    return sorted(rows, key=lambda row: -row["own_mib_last"])
 
 
 def plot(found: Sequence[Series], path: Path) -> None:
@@ -247,15 +257,19 @@ def plot(found: Sequence[Series], path: Path) -> None:
     import vl_convert
 
     rows = [
-        {"trials ended": trials, "PSS, MiB": mib, "process": f"{series.role} ({series.process})"}
+        {
+            "trials ended": trials,
+            "own memory, MiB": mib,
+            "process": f"{series.role} ({series.process})",
+        }
         for series in found
         if len(series.trials) > _BLOCKS
-        for trials, mib in zip(series.trials, series.pss_mib, strict=True)
+        for trials, mib in zip(series.trials, series.own_mib, strict=True)
     ]
     chart = (
         altair.Chart(pd.DataFrame(rows))
         .mark_line(strokeWidth=1.5)
-        .encode(x="trials ended:Q", y="PSS, MiB:Q", color="process:N")
+        .encode(x="trials ended:Q", y="own memory, MiB:Q", color="process:N")
         .properties(width=640, height=360)
     )
     path.write_text(vl_convert.vegalite_to_svg(chart.to_json()))
@@ -274,8 +288,8 @@ def main() -> None:
     for row in rows:
         word = "flat" if row["flat"] else "GROWS"
         sys.stdout.write(
-            f"{row['role']:24} {row['pss_mib_first']:8.1f} to {row['pss_mib_last']:8.1f} MiB  "
-            f"{row['pss_mib_per_1000_trials']:+7.2f} +- {row['standard_error']:.2f} MiB per 1,000 "
+            f"{row['role']:24} {row['own_mib_first']:8.1f} to {row['own_mib_last']:8.1f} MiB  "
+            f"{row['own_mib_per_1000_trials']:+7.2f} +- {row['standard_error']:.2f} MiB per 1,000 "
             f"trials, limit {row['limit']:.0f}: {word}\n"
         )
     session = describe("cpu") | {"load_before": before, "load_after": load_averages()}

@@ -34,6 +34,9 @@ _TOKEN = secrets.token_hex(32)
 # have a /dev/shm of 64 MB; Ray refuses less than 75 MiB.
 _OBJECT_STORE_BYTES = 128 * 2**20
 
+# Ray records every call of an actor, for a dashboard that this one does not have: 100,000 of them.
+_FORGETFUL = {"RAY_task_events_report_interval_ms": "0"}
+
 _PREFIX = "gansweep-"
 
 # Unix sockets have paths of at most 107 bytes, of which Ray's session takes about 65.
@@ -68,7 +71,7 @@ def embedded_ray(*, cpus: int, gpus: int, log_dir: Path) -> Iterator[Path]:
         access = {"RAY_AUTH_MODE": "token"}
         if "RAY_AUTH_TOKEN_PATH" not in os.environ:
             access["RAY_AUTH_TOKEN"] = _TOKEN
-        stack.enter_context(environment(DRIVER_VARIABLES | access))
+        stack.enter_context(environment(DRIVER_VARIABLES | _FORGETFUL | access))
         import ray  # after the variables, some of which it reads as it is imported
 
         if ray.is_initialized():
