@@ -1,8 +1,9 @@
 """Sweeps on a real Ray cluster of several nodes, while its processes are killed.
 
-    pytest -m slow tests/chaos                      # ten seeds, and each backend once
-    pytest -m "slow and not chaos" tests/chaos      # what CI runs: two of the seeds
-    CHAOS_RECORD=chaos.jsonl pytest -m slow tests/chaos     # appends a line for each run
+    pytest -m slow tests/chaos                  # what CI runs too
+    pytest -m chaos tests/chaos                 # all other seeds: thirty over three backends
+    pytest -m "slow or chaos" tests/chaos -k "directory and 7-"         # one of them
+    CHAOS_RECORD=chaos.jsonl pytest ...         # appends a line for each run to a file
 
 A run is `gansweep run --address` with 60 trials of two seeds on ring8, over two nodes beside a
 head. A seed draws six moments, each a share of the trials that have ended, so that they fall where
