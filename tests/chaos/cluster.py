@@ -16,7 +16,7 @@ from .processes import descendants, kill, titled
 
 __all__ = ["Cluster", "begun_cluster", "wait_for"]
 
-LIMIT_S = 240
+LIMIT_S = 600
 """For whatever is waited for: a machine that is busy with other things is slow."""
 
 _PROGRAM = Path(__file__).parents[1] / "sweeps" / "local_cluster.py"

@@ -123,12 +123,14 @@ class Hurt:
         return self._kill_one(event, self.cluster.owners)
 
     def _kill_one(self, event: Event, living: Any) -> int:
+        found: list[int] = []
+
         def some() -> bool:
             self.assert_runs()
-            return bool(living())
+            found[:] = living()
+            return bool(found)
 
         wait_for(some, f"a {event.victim}")
-        found = living()
         kill([found[int(event.which * len(found))]])
         return 1
 
