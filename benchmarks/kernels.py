@@ -1,7 +1,8 @@
 """How fast a cohort trains on one core, against one GAN at a time in an ordinary loop.
 
-`python -m benchmarks.kernels [CASE ...] [--profile]`. Both run in one process on one thread and
-take turns, so that whatever else loads the machine slows both: the ratio counts, the rates do not.
+`python -m benchmarks.kernels [CASE ...] [--precision bfloat16] [--profile]`. Both run in one
+process on one thread and take turns, so that whatever else loads the machine slows both: the ratio
+counts, the rates do not.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gan_core.cohort import Cohort
-from gan_core.config import CohortConfig, GanConfig
+from gan_core.config import CohortConfig, GanConfig, Precision
 from gan_core.data import Dataset, load_dataset
 from gan_core.loop import run_interval
 from gan_core.networks.catalog import build
@@ -36,6 +37,8 @@ class Case:
     generator_widths: tuple[int, ...]
     discriminator_widths: tuple[int, ...]
     latent_dim: int
+    precision: Precision = Precision.FLOAT32
+    """Of the cohort; the GAN alone is trained in float32."""
 
     @property
     def shared(self) -> CohortConfig:
@@ -44,6 +47,7 @@ class Case:
             generator_widths=self.generator_widths,
             discriminator_widths=self.discriminator_widths,
             latent_dim=self.latent_dim,
+            precision=self.precision,
         )
 
 
@@ -158,10 +162,13 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", default=list(CASES), metavar="CASE")
     parser.add_argument("--profile", action="store_true", help="show where the time goes instead")
     parser.add_argument("--repeats", type=int, default=_REPEATS)
+    parser.add_argument("--members", type=int, help="of the cohort, instead of the case's")
+    parser.add_argument("--precision", type=Precision, default=Precision.FLOAT32)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for name in arguments.cases:
-        case = CASES[name]
+        case = replace(CASES[name], precision=arguments.precision)
+        case = replace(case, members=arguments.members or case.members)
         if arguments.profile:
             print(_profile(case))  # noqa: T201
             continue
