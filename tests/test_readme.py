@@ -38,7 +38,7 @@ def home(tmp_path_factory):
         name, _, _ = text.removeprefix("# ").partition("\n")
         if name.endswith(".py"):
             (directory / name).write_text(text)
-    assert len(COMMANDS) == 12
+    assert len(COMMANDS) == 13
     for command in COMMANDS:
         run([sys.executable, "-m", "sweeps", *command[1:]], directory)
     return directory
