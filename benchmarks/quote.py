@@ -39,7 +39,7 @@ def requoted(text: str, folder: Path = RESULTS) -> str:
         name = found["block"]
         if name not in BLOCKS:
             raise ValueError(f"benchmarks: {name}: must be one of {', '.join(BLOCKS)}")
-        quoted = BLOCKS[name](Results.read(folder / found["file"]))
+        quoted = BLOCKS[name](Results.read(folder / found["file"])) or "Not measured."
         return f"{found['begin']}\n{quoted}\n\n{found['end']}"
 
     return _BLOCK.sub(block, text)
