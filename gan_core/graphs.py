@@ -37,7 +37,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class _Captured:
-    key: tuple[Schedule, int, tuple[int, ...]]
+    dataset: Dataset
+    """Held, because the graph reads it at its address."""
+    key: tuple[Schedule, tuple[int, ...]]
+    """What else it was captured for: see `_key`."""
     replay: Callable[[], Observed]
 
 
@@ -108,7 +111,9 @@ def _plain_float32() -> Iterator[None]:
 
 def _known(cohort: Cohort, dataset: Dataset) -> Callable[[], Observed] | None:
     found = _captured.get(cohort)
-    return found.replay if found is not None and found.key == _key(cohort, dataset) else None
+    if found is None or found.dataset is not dataset or found.key != _key(cohort):
+        return None
+    return found.replay
 
 
 def _capture(
@@ -122,11 +127,11 @@ def _capture(
         _log.warning("training without a CUDA graph, which could not be captured: %s", reason)
         _refused[cohort] = True
         return None
-    _captured[cohort] = _Captured(_key(cohort, dataset), replay)
+    _captured[cohort] = _Captured(dataset, _key(cohort), replay)
     return replay
 
 
-def _key(cohort: Cohort, dataset: Dataset) -> tuple[Schedule, int, tuple[int, ...]]:
-    """What a captured step was captured for."""
-    pointers = [t.data_ptr() for stack in (cohort.G, cohort.D) for t in stack.state().values()]
-    return cohort.schedule, dataset.data.data_ptr(), tuple(pointers)
+def _key(cohort: Cohort) -> tuple[Schedule, tuple[int, ...]]:
+    """Who stands where, and the addresses of what they are."""
+    stacks = (cohort.G, cohort.D)
+    return cohort.schedule, tuple(t.data_ptr() for s in stacks for t in s.state().values())

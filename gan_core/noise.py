@@ -116,7 +116,7 @@ def stream_keys(roots: Tensor, step: Tensor, substep: Tensor) -> Tensor:
     return splitmix64(splitmix64(roots, step), substep)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache  # all of them for good: a CUDA graph reads them at their addresses
 def _counters(rows: int, columns: int, device: torch.device) -> Tensor:
     """Counters of a [rows, columns] draw, flat, filled up to whole vector registers.
 

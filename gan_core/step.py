@@ -114,7 +114,7 @@ def _update_d(cohort: Cohort, round_: Round, draws: Draws, *, fake: Tensor) -> _
     smoothing = cohort.values["smoothing"][:members, None].to(cohort.dtype)
 
     def one(kind: AdversarialLoss, part: slice) -> Tensor:
-        logits = {"real": real_logits[part], "fake": fake_logits[part]}
+        logits = {"real": _cut(real_logits, part), "fake": _cut(fake_logits, part)}
         return d_loss(kind, **logits, smoothing=smoothing[part]).mean(dim=1)
 
     loss = torch.cat([one(kind, part) for kind, part in round_.losses])
@@ -145,6 +145,11 @@ def _update_d(cohort: Cohort, round_: Round, draws: Draws, *, fake: Tensor) -> _
             bound = cohort.values["clip"].where(cohort.values["alive"], torch.inf)
             clip_weights_(D.parameters[part], bound[part, None].to(cohort.dtype))
     return _Seen(real_logits.detach(), fake_logits.detach(), loss, noted, norm)
+
+
+def _cut(logits: Tensor, part: slice) -> Tensor:
+    """The logits of a part; of all, they are themselves: cutting costs a backward pass as well."""
+    return logits if part == slice(0, len(logits)) else logits[part]
 
 
 def _penalty(
@@ -183,7 +188,7 @@ def _update_g(
 
     def one(kind: AdversarialLoss, part: slice) -> Tensor:
         real = _real_logits(cohort, draws, part) if needs_real(kind) else None
-        return g_loss(kind, fake=logits[part], real=real).mean(dim=1)
+        return g_loss(kind, fake=_cut(logits, part), real=real).mean(dim=1)
 
     loss = torch.cat([one(kind, part) for kind, part in round_.losses])
     cohort.collect_g(torch.autograd.grad(loss.sum(), leaves, materialize_grads=True))

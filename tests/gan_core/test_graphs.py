@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 
 import pytest
@@ -136,6 +137,20 @@ def test_a_step_is_captured_again_only_when_the_members_are_others(digits):
     cohort.evict([members[1]])
     run_graphed(cohort, digits, SignalStatistics(1, cohort.device), 5, capture=counted)
     assert len(captures) == 3
+
+
+def test_a_graph_is_of_one_dataset(digits):
+    captures = []
+
+    def counted(one):
+        captures.append(one)
+        return one
+
+    cohort, _ = cohort_of(GANS[:1])
+    for dataset in (digits, dataclasses.replace(digits)):
+        statistics = SignalStatistics(1, cohort.device)
+        run_graphed(cohort, dataset, statistics, 5, capture=counted)
+    assert len(captures) == 2
 
 
 def test_what_cannot_be_captured_is_trained_all_the_same_and_said_once(digits, caplog):
