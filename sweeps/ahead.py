@@ -47,6 +47,7 @@ class Ahead:
         self._is_drawing = False
         self._error: Exception | None = None
         self._draw_s: float | None = None
+        self._is_first = True
         self._is_over = False
         self._thread: threading.Thread | None = None
 
@@ -70,11 +71,13 @@ class Ahead:
         if count <= 0 or not self._drawing.acquire(blocking=self._most == 0):
             return drawn
         try:
-            end = self._clock() + AT_ONCE_S
+            spent = 0.0
             while len(drawn) < count:
-                if self._most and self._clock() + (self._draw_s or 0.0) > end:
+                if self._most and spent + (self._draw_s or 0.0) > AT_ONCE_S:
                     break
-                drawn.append(self._timed_draw())
+                ticket, took = self._timed_draw()
+                drawn.append(ticket)
+                spent += took
         finally:
             self._drawing.release()
         return drawn
@@ -111,13 +114,17 @@ class Ahead:
         if self._thread is not None:
             self._thread.join()
 
-    def _timed_draw(self) -> Ticket:
+    def _timed_draw(self) -> tuple[Ticket, float]:
+        """A trial, and what it took; the first, in which libraries are imported, as nothing."""
         begin = self._clock()
         ticket = self._draw()
         took = self._clock() - begin
+        if self._is_first:
+            self._is_first = False
+            return ticket, 0.0
         before = took if self._draw_s is None else self._draw_s
         self._draw_s = _MEMORY * before + (1 - _MEMORY) * took
-        return ticket
+        return ticket, took
 
     def _run(self) -> None:
         while True:
@@ -131,7 +138,7 @@ class Ahead:
             ticket, failure = None, None
             try:
                 with self._drawing:
-                    ticket = self._timed_draw()
+                    ticket, _ = self._timed_draw()
             except Exception as error:  # who collects raises it
                 failure = error
             with self._changed:

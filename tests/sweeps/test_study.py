@@ -294,14 +294,14 @@ def test_trials_that_were_prepared_and_not_given_are_the_first_after_a_restart(m
         return suggest(trial)
 
     owner = StudyOwner(SETTINGS, slow_suggest, journal, "run", ahead=True)
-    begin(owner)
+    begin(owner, want=2)
     end = time.monotonic() + 60
-    while owner.status().running < 3 and time.monotonic() < end:
-        owner.exchange("w", (0,), (), (), 0)
+    while owner.status().running < 4 and time.monotonic() < end:
+        owner.exchange("w", (0, 1), (), (), 0)
     owner.close()
-    prepared = [trial.user_attrs["hyperparameters"] for trial in trials_in(journal)[1:3]]
+    prepared = [trial.user_attrs["hyperparameters"] for trial in trials_in(journal)[2:4]]
     again = begin(make(), "b", want=3)
-    assert [a.trial for a in again] == [1, 2, 3]
+    assert [a.trial for a in again] == [2, 3, 4]
     assert [a.hyperparameters for a in again[:2]] == prepared
 
 
