@@ -159,3 +159,20 @@ def seen(small_sweep, tmp_path_factory):
     running, stop = begin(storage, NoLauncher())
     yield running
     stop()
+
+
+@pytest.fixture(scope="session")
+def several(small_sweep, tmp_path_factory):
+    """Likewise of three sweeps: `small`, `more`, the same but for the trials asked for, and
+    `fresh-...`, a name as long as can be, which has a config and nothing else."""
+    storage = tmp_path_factory.mktemp("several")
+    shutil.copytree(small_sweep, storage / "small")
+    shutil.copytree(small_sweep, storage / "more")
+    config = storage / "more" / "sweep.toml"
+    config.write_text(config.read_text().replace("trials = 6", "trials = 60"))
+    fresh = storage / f"fresh-{'long-name-' * 10}"[:100].rstrip("-")
+    fresh.mkdir()
+    shutil.copy(config, fresh)
+    running, stop = begin(storage, NoLauncher())
+    yield running
+    stop()

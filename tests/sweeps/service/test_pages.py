@@ -7,7 +7,7 @@ import pytest
 from analysis.schema import TRIALS
 from sweeps.store import Store, TableName
 
-LIMIT_MS = 60_000  # of anything a browser waits for on a busy machine
+LIMIT_MS = 150_000  # of anything a browser waits for on a busy machine
 
 
 def text(service, path, **more):
@@ -192,14 +192,16 @@ def test_pages_name_nothing_inline_that_the_policy_would_refuse(seen):
         assert "https://" not in shown
 
 
-def test_a_sweep_without_results_says_so_on_its_page(serve, begun_sweep):
-    directory = begun_sweep("fresh")
-    shutil.rmtree(directory / "trials")
-    service = serve(storage=directory.parent)
-    assert "Nothing has been measured yet" in text(service, "/sweeps/fresh/parts/body")
-    assert "0 of 2 trials" in text(service, "/sweeps/fresh")
-    shutil.rmtree(directory)
-    assert "No sweep yet" in text(serve(storage=directory.parent / "other"), "/")
+def fresh(several):
+    """The name of the sweep that has nothing yet."""
+    return next(path.name for path in several.storage.iterdir() if path.name.startswith("fresh"))
+
+
+def test_a_sweep_without_results_says_so_on_its_page(several):
+    name = fresh(several)
+    assert len(name) >= 99
+    assert "Nothing has been measured yet" in text(several, f"/sweeps/{name}/parts/body")
+    assert "0 of 60 trials" in text(several, f"/sweeps/{name}")
 
 
 def test_the_whole_report_is_there_with_a_policy_of_its_own(seen):
@@ -210,35 +212,23 @@ def test_the_whole_report_is_there_with_a_policy_of_its_own(seen):
     assert "connect-src" not in headers["content-security-policy"]  # default-src 'none'
 
 
-def two(storage, small_sweep):
-    """The small sweep, and a copy of another name that was asked for more trials."""
-    for name in ("small", "more"):
-        shutil.copytree(small_sweep, storage / name)
-    config = storage / "more" / "sweep.toml"
-    config.write_text(config.read_text().replace("trials = 6", "trials = 60"))
-    return storage
-
-
-def test_two_sweeps_are_held_side_by_side_with_what_differs(serve, small_sweep, tmp_path):
-    service = serve(storage=two(tmp_path / "both", small_sweep))
-    body = text(service, "/compare/parts/body?a=small&b=more")
+def test_two_sweeps_are_held_side_by_side_with_what_differs(several):
+    body = text(several, "/compare/parts/body?a=small&b=more")
     assert "search.trials" in body
     assert "train.steps" not in body
-    charts = json.loads(text(service, "/compare/parts/charts?a=small&b=more"))
+    charts = json.loads(text(several, "/compare/parts/charts?a=small&b=more"))
     assert set(charts["specs"]) == {"verdicts", "budget"}
-    assert "Choose two that differ" in text(service, "/compare?a=small&b=small")
-    assert "There is no sweep none" in text(service, "/compare?a=small&b=none")
+    assert "Choose two that differ" in text(several, "/compare?a=small&b=small")
+    assert "There is no sweep none" in text(several, "/compare?a=small&b=none")
 
 
 @pytest.mark.slow  # seconds in a browser
 @pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
-def test_no_page_is_scrolled_sideways(serve, small_sweep, tmp_path, opened, width, theme):
-    service = serve(storage=two(tmp_path / "both", small_sweep), launcher=None)
-    shutil.copytree(small_sweep, service.storage / ("long-name-" * 10)[:99])
-    for path in ("/", "/sweeps/small", f"/sweeps/{('long-name-' * 10)[:99]}",
-                 "/sweeps/small/trials/1", "/compare?a=small&b=more", "/new"):  # fmt: skip
-        page = opened(service, path, width=width, theme=theme)
-        if page.query_selector("#body"):
+def test_no_page_is_scrolled_sideways(several, opened, width, theme):
+    drawn = ("/sweeps/small", "/sweeps/small/trials/1", "/compare?a=small&b=more")
+    for path in (*drawn, "/", f"/sweeps/{fresh(several)}", "/compare", "/new"):
+        page = opened(several, path, width=width, theme=theme)
+        if path in drawn:
             see_all(page)
         assert page.evaluate("document.documentElement.scrollWidth") == width, path
         assert page.complaints == []

@@ -50,6 +50,11 @@ def test_whatever_text_a_sweep_holds_is_shown_as_text():
     assert page.count("&lt;script&gt;") >= 5
 
 
+def test_a_storage_without_sweeps_says_how_one_is_begun():
+    assert "gansweep run" in render("list_part", sweeps=[], problem="")
+    assert "Ray cannot be asked" in render("list_part", sweeps=[], problem="nobody is there")
+
+
 def test_a_value_that_a_template_lacks_is_a_fault_and_no_gap():
     with pytest.raises(jinja2.UndefinedError):
         render("compare_body", names=[])
