@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -35,7 +36,8 @@ class JournalFile(JournalFileBackend):
         self._threads = threading.local()
         self._changing = threading.Lock()
         self._waiting: list[str] = []
-        self._known = 0  # operations that were read; those that wait follow them
+        self._known = 0  # operations in the file, as far as it was looked at; others wait
+        self._known_bytes = 0
         super().__init__(str(self._path), lock_obj=self._writing)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
@@ -43,7 +45,7 @@ class JournalFile(JournalFileBackend):
         lines = [json.dumps(log, separators=(",", ":")) + "\n" for log in logs]
         with self._changing:
             if not self._waiting:
-                self._known += sum(1 for _ in super().read_logs(self._known))
+                self._look()
             self._waiting += lines
         self._threads.has_written = True
         if not getattr(self._threads, "is_grouping", False):
@@ -51,17 +53,25 @@ class JournalFile(JournalFileBackend):
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """The operations from a number on, those that wait at their end."""
+        found: list[dict[str, Any]] = []
         with self._changing:
-            waiting, known = list(self._waiting), self._known
-            if log_number_from < known or not waiting:
+            if log_number_from < self._known:
                 found = list(super().read_logs(log_number_from))
-                if not waiting:
-                    self._known = max(known, log_number_from + len(found))
-            else:
-                found = []
+            elif not self._waiting:
+                found = [json.loads(line) for line in self._look()]
+            waiting = self._waiting[max(0, log_number_from - self._known) :]
         yield from found
-        for line in waiting[max(0, log_number_from - known) :]:
-            yield json.loads(line)
+        yield from map(json.loads, waiting)
+
+    def _look(self) -> list[bytes]:
+        """The operations that are new in the file."""
+        with self._path.open("rb") as file:
+            file.seek(self._known_bytes)
+            text = file.read()
+        lines = text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
+        self._known += len(lines)
+        self._known_bytes += sum(map(len, lines))
+        return lines
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -78,8 +88,8 @@ class JournalFile(JournalFileBackend):
         with self._changing:
             if self._waiting:
                 self._write(self._waiting)
-                self._known += len(self._waiting)
                 self._waiting = []
+                self._look()
         # Also if another thread has written what this one added: it may not be synced yet.
         with self._path.open("ab") as file:
             os.fsync(file.fileno())
@@ -88,6 +98,8 @@ class JournalFile(JournalFileBackend):
         self._writing.acquire()
         try:
             with self._path.open("ab") as file:
+                if file.tell() != self._known_bytes:  # the numbers that were handed out are wrong
+                    raise OSError(errno.EBUSY, "another process writes to it", str(self._path))
                 file.write("".join(lines).encode())
         finally:
             self._writing.release()

@@ -6,8 +6,9 @@ import time
 
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend
 
-from sweeps.journal import LOCK_GRACE_S, open_journal, repair
+from sweeps.journal import LOCK_GRACE_S, JournalFile, open_journal, repair
 
 
 def begin(path, trials=3):
@@ -112,3 +113,29 @@ def test_what_somebody_else_has_written_is_seen_by_who_writes_next(tmp_path):
         one.ask()
     assert [trial.number for trial in one.trials] == list(range(5))
     assert other.trials == one.trials
+
+
+def test_a_second_writer_in_the_middle_is_noticed_before_anything_is_written(tmp_path):
+    path = tmp_path / "journal.log"
+    one, other = begin(path, trials=1), begin(path, trials=1)
+    group = one._storage.together()
+    group.__enter__()
+    one.ask()
+    other.ask()
+    with pytest.raises(OSError, match="another process writes to it"):
+        group.__exit__(None, None, None)
+    assert len(begin(path, trials=0).trials) == 3
+
+
+def test_what_is_read_does_not_grow_with_the_file(tmp_path, monkeypatch):
+    study = begin(tmp_path / "journal.log", trials=0)
+    read = []
+    look = JournalFile._look
+    monkeypatch.setattr(JournalFile, "_look", lambda file: read.append(look(file)) or read[-1])
+    monkeypatch.setattr(JournalFileBackend, "read_logs", None)  # which may begin at the beginning
+    for _ in range(3):
+        with study._storage.together():
+            for _ in range(4):
+                study.tell(study.ask(), 1.0)
+    assert len(study.trials) == 12
+    assert max(map(len, read)) <= 8 + 4  # what was written last
