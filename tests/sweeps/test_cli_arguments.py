@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -44,9 +43,10 @@ def test_the_shell_completes_commands_options_and_sweeps(begun_sweep, tmp_path, 
         begun_sweep(name)
     (tmp_path / "elsewhere" / "mnist").mkdir(parents=True)
     (tmp_path / "elsewhere" / "mnist" / "sweep.toml").touch()
-    begun = time.monotonic()
+    begun = os.times()
     assert set(completed(tmp_path, line)) == expected
-    assert time.monotonic() - begun < 2  # it takes 0.4 s
+    # It takes 0.4 s of a processor; the bound is what a person still waits for.
+    assert os.times().children_user - begun.children_user < 2
 
 
 def test_the_shells_script_can_be_shown(tmp_path):
