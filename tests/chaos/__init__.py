@@ -1,7 +1,7 @@
 """Sweeps on a real Ray cluster of several nodes, while its processes are killed.
 
     pytest -m slow tests/chaos                  # what CI runs too
-    pytest -m chaos tests/chaos                 # all other seeds: thirty over three backends
+    pytest -m chaos tests/chaos                 # all other seeds: 27 over three backends
     pytest -m "slow or chaos" tests/chaos -k "directory and 7-"         # one of them
     CHAOS_RECORD=chaos.jsonl pytest ...         # appends a line for each run to a file
 

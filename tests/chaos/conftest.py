@@ -1,8 +1,3 @@
-def pytest_configure(config):
-    line = "chaos: hours of what is slow already; `pytest -m chaos tests/chaos` runs it"
-    config.addinivalue_line("markers", line)
-
-
 def pytest_collection_modifyitems(config, items):
     """Who asks for what is slow gets a few seeds; the many only who asks for them by name."""
     if "chaos" in (config.option.markexpr or ""):

@@ -25,7 +25,7 @@ from .undisturbed import undisturbed
 pytestmark = pytest.mark.slow
 
 RECORD = "CHAOS_RECORD"
-IN_CI = {(0, "directory"), (1, "directory"), (2, "s3"), (3, "postgresql")}
+IN_CI = {(0, "directory"), (2, "s3"), (3, "postgresql")}
 RUNS = [
     pytest.param(seed, backend, marks=() if (seed, backend) in IN_CI else pytest.mark.chaos)
     for backend in BACKENDS
