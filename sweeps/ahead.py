@@ -65,15 +65,21 @@ class Ahead:
                 raise error
             return ready
 
-    def at_once(self, count: int) -> list[Ticket]:
-        """As many new trials as can be drawn in time, at most `count`."""
+    def at_once(self, count: int, *, patient: bool = False) -> list[Ticket]:
+        """As many new trials as can be drawn in time, at most `count`.
+
+        Args:
+            count: trials that are asked for.
+            patient: whether to draw all, however long it takes: who asks has nothing else to do.
+        """
         drawn: list[Ticket] = []
-        if count <= 0 or not self._drawing.acquire(blocking=self._most == 0):
+        patient = patient or self._most == 0
+        if count <= 0 or not self._drawing.acquire(blocking=patient):
             return drawn
         try:
             spent = 0.0
             while len(drawn) < count:
-                if self._most and spent + (self._draw_s or 0.0) > AT_ONCE_S:
+                if not patient and spent + (self._draw_s or 0.0) > AT_ONCE_S:
                     break
                 ticket, took = self._timed_draw()
                 drawn.append(ticket)

@@ -144,7 +144,7 @@ class StudyOwner:
         dropped = self._ledger.claim(worker, held)
         for trial in sorted(latest):
             self._judge(worker, latest[trial])
-        lost, refills = ([], []) if self._stopping else self._give_out(worker, want)
+        lost, refills = ([], []) if self._stopping else self._give_out(worker, want, idle=not held)
         return Reply(
             prune=tuple(trial for trial in held if self._is_condemned(worker, trial)),
             dropped=tuple(trial for trial in dropped if trial not in ended),
@@ -291,7 +291,9 @@ class StudyOwner:
 
     # --- what workers get
 
-    def _give_out(self, worker: str, want: int) -> tuple[list[Assignment], list[Assignment]]:
+    def _give_out(
+        self, worker: str, want: int, *, idle: bool
+    ) -> tuple[list[Assignment], list[Assignment]]:
         """Trials given up, and trials to begin: those begun before first."""
         for ticket in self._ahead.collect():
             self._ledger.add(ticket)
@@ -303,7 +305,7 @@ class StudyOwner:
             elif len(refills) < want and (ticket.run or self._room > 0):
                 refills.append(self._give(ticket, worker))
         lacking = min(want - len(refills), self._room, self._left)
-        for ticket in self._ahead.at_once(lacking):
+        for ticket in self._ahead.at_once(lacking, patient=idle):
             self._ledger.add(ticket)
             refills.append(self._give(ticket, worker))
         self._ahead.aim(ready=self._ledger.ready, left=self._left, wanted=lacking)

@@ -21,8 +21,9 @@ PROGRAMS = [text for language, text in BLOCKS if language == "python"]
 
 
 def run(command, cwd):
-    # Ray, started by the README's own Tuner, leaves files in the home directory.
-    environment = os.environ | {"HOME": str(cwd), "OMP_NUM_THREADS": "1"}
+    # Ray, started by the README's own Tuner, leaves files in the home directory, and would take
+    # another test's cluster for its own.
+    environment = os.environ | {"HOME": str(cwd), "OMP_NUM_THREADS": "1", "RAY_ADDRESS": "local"}
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
     )

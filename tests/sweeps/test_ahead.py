@@ -58,6 +58,12 @@ def test_the_first_which_imports_libraries_is_no_measure_of_the_others(begin):
     assert len(ahead.at_once(20)) == 20
 
 
+def test_who_has_nothing_else_to_do_gets_all(begin):
+    ahead = begin(Sampler(AT_ONCE_S), 8)
+    assert len(ahead.at_once(3)) < 3
+    assert len(ahead.at_once(3, patient=True)) == 3
+
+
 def test_without_a_thread_all_are_drawn_at_once(begin):
     ahead = begin(Sampler(AT_ONCE_S), 0)
     assert [ticket.trial for ticket in ahead.at_once(3)] == [0, 1, 2]

@@ -44,7 +44,9 @@ def ask(begun_sweep, monkeypatch):
                 found.close()
                 index.close()
 
-        return asyncio.run(main())
+        # In a thread of its own: a browser that a test before has opened leaves a loop in this one.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, main()).result()
 
     return run
 
