@@ -31,6 +31,8 @@ _URL = re.compile(r"https?://[^@\s]+")
 _MARK = "gansweep"  # in the metadata of a sweep's job
 _STOPS_WITHIN_S = 30
 _POLL_S = 1.0
+_NO_AGENT = "No available agent"  # Ray's words, of a head that has only just begun
+_AGENT_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Jobs:
                 return known, False
             self._client.delete_job(config.name)
         command = [python, "-m", "sweeps", "run", CONFIG_NAME, "--or-resume", "--address", address]
-        self._client.submit_job(
+        self._submitted(
             entrypoint=f"exec {shlex.join(command)}",
             submission_id=config.name,
             runtime_env={
@@ -123,6 +125,19 @@ class Jobs:
             metadata={_MARK: digest, "storage": _without_secrets(config.storage)},
         )
         return self.job(config.name), True
+
+    def _submitted(self, **job: Any) -> None:
+        """Submits a job, and waits for a head that is not ready to take it."""
+        end = time.monotonic() + _AGENT_WITHIN_S
+        while True:
+            try:
+                self._client.submit_job(**job)
+            except RuntimeError as error:
+                if _NO_AGENT not in str(error) or time.monotonic() > end:
+                    raise
+                time.sleep(_POLL_S)
+            else:
+                return
 
     def job(self, name: str) -> Job:
         """One sweep.
@@ -199,7 +214,7 @@ class Jobs:
             SweepFailure: it failed.
         """
         metadata = {_MARK: ""}  # is not listed
-        self._client.submit_job(
+        self._submitted(
             entrypoint=f"exec {shlex.join(command)}", submission_id=name, metadata=metadata
         )
         job = self.wait(name, limit_s)
