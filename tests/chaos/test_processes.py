@@ -12,6 +12,8 @@ def family():
     command = ["sh", "-c", "sleep 600 & sleep 601 & echo; wait"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         parent.stdout.readline()
+        # Until it begins its program, a child is a copy of the shell.
+        wait_for(lambda: not titled(descendants(parent.pid), "echo"), "sleep", limit_s=60)
         yield parent
         kill([*descendants(parent.pid), parent.pid])
 

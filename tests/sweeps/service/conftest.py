@@ -1,9 +1,11 @@
 """A service on a real socket, in a thread of this process."""
 
 import asyncio
+import faulthandler
 import http.client
 import json
 import shutil
+import sys
 import threading
 import time
 
@@ -114,7 +116,9 @@ def begin(storage, launcher, **settings):
     def stop():
         server.should_exit = True
         thread.join(LIMIT_S)
-        assert not thread.is_alive()
+        if thread.is_alive():
+            faulthandler.dump_traceback(file=sys.__stderr__)
+            raise AssertionError("the service does not end")
 
     return Running(port, storage, launcher), stop
 
@@ -156,9 +160,8 @@ def seen(small_sweep, tmp_path_factory):
     """A service that is only looked at: one with the small sweep and nothing that runs."""
     storage = tmp_path_factory.mktemp("seen")
     shutil.copytree(small_sweep, storage / "small")
-    running, stop = begin(storage, NoLauncher())
-    yield running
-    stop()
+    running, _ = begin(storage, NoLauncher())
+    yield running  # its thread ends with the tests
 
 
 @pytest.fixture(scope="session")
@@ -173,6 +176,5 @@ def several(small_sweep, tmp_path_factory):
     fresh = storage / f"fresh-{'long-name-' * 10}"[:100].rstrip("-")
     fresh.mkdir()
     shutil.copy(config, fresh)
-    running, stop = begin(storage, NoLauncher())
-    yield running
-    stop()
+    running, _ = begin(storage, NoLauncher())
+    yield running  # its thread ends with the tests
