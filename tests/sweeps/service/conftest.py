@@ -161,7 +161,7 @@ def seen(small_sweep, tmp_path_factory):
     storage = tmp_path_factory.mktemp("seen")
     shutil.copytree(small_sweep, storage / "small")
     running, _ = begin(storage, NoLauncher())
-    yield running  # its thread ends with the tests
+    return running  # its thread ends with the tests
 
 
 @pytest.fixture(scope="session")
@@ -177,4 +177,4 @@ def several(small_sweep, tmp_path_factory):
     fresh.mkdir()
     shutil.copy(config, fresh)
     running, _ = begin(storage, NoLauncher())
-    yield running  # its thread ends with the tests
+    return running  # its thread ends with the tests
