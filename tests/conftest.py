@@ -2,11 +2,16 @@
 
 import os
 import shutil
+import signal
 
 import pytest
 
 # Two tests run at once, and OpenMP threads of several processes on busy cores run up to 10x slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What was begun in the background ignores Ctrl-C, and so would the programs that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 LONGEST = (
