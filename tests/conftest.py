@@ -14,33 +14,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONGEST = (
-    "test_chaos.py",
-    "test_cluster.py",
-    "test_ring.py",
-    "test_mnist.py",
-    "test_runner.py",
-    "test_readme.py",
-    "test_dcgan_mnist.py",
-    "test_pages.py",
-    "test_trainable.py",
-    "test_embedded.py",
-)
-"""Files that take minutes, most of them by few tests. With `--dist loadfile` a core would idle if
-one of them began last."""
-
-
-def pytest_configure(config):
-    # xdist would begin with the files that have the most tests.
-    config.option.loadscopereorder = False
-
-
-def pytest_collection_modifyitems(items):
-    """Begins with the longest."""
-    order = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.name, len(order)))
-
-
 @pytest.fixture(scope="session")
 def inception_weights(tmp_path_factory):
     """A file of random weights for Inception in torch-fidelity's layout; the real ones are 96 MB
