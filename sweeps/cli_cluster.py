@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,10 +18,11 @@ from rich.table import Table
 from gan_core.config import ConfigError
 from sweeps.cli_arguments import DEFAULT_STORAGE, DONE, OURS, Storage, Sweep, out_console
 from sweeps.config_file import load_config
+from sweeps.fetched import place_for, put_whole
 from sweeps.finding import find_sweep
 from sweeps.lock import holder
 from sweeps.mistakes import SweepConfigError, SweepFailure
-from sweeps.naming import CONFIG_NAME, check_name, command
+from sweeps.naming import command
 from sweeps.uri import is_uri
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch", "list_submitted", "logs", "show_job", "stop", "submit"]
 
-_FETCHED_NAME = ".fetched"  # in a directory that may be replaced by fetching again
 _FETCHES_WITHIN_S = 300
 _CLOSING_LINES = 30  # of a sweep that has ended: what it says of itself
 
@@ -236,10 +234,7 @@ def fetch(
     from sweeps.jobs import jobs_at
     from sweeps.parcel import unpack
 
-    target = out.expanduser().absolute() / check_name(name, "SWEEP")
-    if target.exists() and not (target / _FETCHED_NAME).exists():
-        right = "holds a sweep of that name that was not fetched: another --out"
-        raise ConfigError("--out", str(out), right)
+    target = place_for(name, out)
     with jobs_at(address) as jobs:
         storage = jobs.job(name).storage
         if is_uri(storage):
@@ -247,17 +242,7 @@ def fetch(
         parcel = [python, "-m", "sweeps.parcel", f"{storage}/{name}"]
         job = f"{name}-fetch-{secrets.token_hex(4)}"
         text = jobs.output_of(parcel, job, _FETCHES_WITHIN_S)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as temporary:
-        arrived = Path(temporary) / name
-        arrived.mkdir()
-        unpack(text, arrived)
-        if not (arrived / CONFIG_NAME).is_file():
-            raise SweepFailure(f"{name} has no results yet")
-        (arrived / _FETCHED_NAME).write_text(f"{address}\n")
-        if target.exists():
-            shutil.move(target, Path(temporary) / "before")
-        arrived.rename(target)
+    put_whole(target, address, lambda directory: unpack(text, directory))
     typer.echo(target)
     return DONE
 

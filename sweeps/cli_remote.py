@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,16 +11,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from gan_core.config import ConfigError
 from sweeps.cli_arguments import DEFAULT_STORAGE, DONE, OURS, out_console
 from sweeps.config_file import load_config, to_toml
+from sweeps.fetched import place_for, put_whole
 from sweeps.mistakes import SweepFailure
-from sweeps.naming import CONFIG_NAME, check_name
 from sweeps.service.client import Client
 
 __all__ = ["remote"]
-
-_FETCHED_NAME = ".fetched"  # as in `sweeps.cli_cluster`: may be replaced by fetching again
 
 Sweep = Annotated[str, typer.Argument(metavar="SWEEP", help="Its name.")]
 
@@ -172,22 +167,9 @@ def fetch(
 ) -> int:
     """Bring a sweep's results here, also while it runs; again replaces them."""
     client = _client(context)
-    target = out.expanduser().absolute() / check_name(sweep, "SWEEP")
-    if target.exists() and not (target / _FETCHED_NAME).exists():
-        right = "holds a sweep of that name that was not fetched: another --out"
-        raise ConfigError("--out", str(out), right)
+    target = place_for(sweep, out)
     client.status(sweep)  # nothing is made for a sweep that is not there
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as temporary:
-        arrived = Path(temporary) / sweep
-        arrived.mkdir()
-        client.fetch(sweep, arrived)
-        if not (arrived / CONFIG_NAME).is_file():
-            raise SweepFailure(f"{sweep} has no results yet")
-        (arrived / _FETCHED_NAME).write_text(f"{client.url}\n")
-        if target.exists():
-            shutil.move(target, Path(temporary) / "before")
-        arrived.rename(target)
+    put_whole(target, client.url, lambda directory: client.fetch(sweep, directory))
     typer.echo(target)
     return DONE
 
