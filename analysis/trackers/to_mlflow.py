@@ -35,6 +35,7 @@ class MLflowTracker:
             raise missing("MLflow", "mlflow") from None
         self._api = mlflow
         self._client = self._asked(lambda: mlflow.MlflowClient(uri))
+        self._experiments: dict[str, str] = {}
 
     def tracked(self, sweep: str, trials: set[int]) -> set[int]:
         """Those of a sweep's trials that it has whole."""
@@ -87,8 +88,12 @@ class MLflowTracker:
                 self._client.log_artifact(number, str(file), "samples")
 
     def _experiment(self, sweep: str) -> str:
-        found = self._client.get_experiment_by_name(sweep)
-        return str(found.experiment_id if found else self._client.create_experiment(sweep))
+        """Its number; made where there is none."""
+        if sweep not in self._experiments:
+            found = self._client.get_experiment_by_name(sweep)
+            number = found.experiment_id if found else self._client.create_experiment(sweep)
+            self._experiments[sweep] = str(number)
+        return self._experiments[sweep]
 
     def _runs(self, sweep: str, which: str = "") -> list[Any]:
         def asked() -> list[Any]:
