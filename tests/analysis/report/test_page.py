@@ -119,7 +119,7 @@ def test_a_trial_is_reached_by_number_and_by_keyboard_alone(page_file, opened):
     assert page.inner_text("#trial-title") == "Trial 4"
     page.keyboard.press("Escape")
     page.wait_for_selector("#trial", state="hidden")
-    page.wait_for_function("location.hash === ''")
+    until(page, "location.hash === ''")
     page.fill("#jump", "99")
     page.keyboard.press("Enter")
     assert (
