@@ -10,18 +10,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-import multiprocessing
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
 from fastapi import Request, Response
 
-from sweeps.service.reading import begin, compute, warm
+from sweeps.service.reader import Reader, ReaderDied
+from sweeps.service.reading import compute, warm
 from sweeps.service.refusals import Refusal
 from sweeps.service.sweeps_index import SweepsIndex
 from sweeps.service.views import VIEWS
@@ -34,7 +31,6 @@ _MOST_WAITING = 100
 _WITHIN_S = 60.0
 _SHARE = 0.05
 """Of the time that may go into what somebody has an older answer to already."""
-_TASKS_OF_A_READER = 400
 
 _Key = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]
 
@@ -65,15 +61,17 @@ class Answers:
 
     Args:
         index: of the sweeps.
+        reader: computes.
         largest_bytes: of all that is kept.
     """
 
-    def __init__(self, index: SweepsIndex, *, largest_bytes: int = _LARGEST_BYTES) -> None:
-        self._index, self._largest_bytes = index, largest_bytes
+    def __init__(
+        self, index: SweepsIndex, reader: Reader, *, largest_bytes: int = _LARGEST_BYTES
+    ) -> None:
+        self._index, self._reader, self._largest_bytes = index, reader, largest_bytes
         self._kept: OrderedDict[_Key, Answer] = OrderedDict()
         self._kept_bytes = 0
         self._under_way: dict[_Key, asyncio.Task[Answer]] = {}
-        self._reader: ProcessPoolExecutor | None = None
         self._build = versions()["gansweep"]
 
     async def get(
@@ -143,12 +141,11 @@ class Answers:
 
     def warm(self) -> None:
         """Begins the reader, so that the first answer does not wait for its imports."""
-        self._pool().submit(warm)
+        self._reader.submit(warm)
 
     def close(self) -> None:
-        """Ends the reader."""
-        if self._reader is not None:
-            self._reader.shutdown(wait=False, cancel_futures=True)
+        """Ends the reader, whatever it is busy with."""
+        self._reader.close()
 
     async def _asked(
         self, view: str, names: Sequence[str], params: Mapping[str, str] | None
@@ -173,15 +170,10 @@ class Answers:
 
     async def _compute(self, key: _Key, sweeps: list[tuple[str, str]], etag: str) -> Answer:
         view, _, params = key
-        loop = asyncio.get_running_loop()
-        pool = self._pool()
+        future = self._reader.submit(compute, VIEWS[view], sweeps, dict(params))
         try:
-            content, is_packed, kind, cost_s = await loop.run_in_executor(
-                pool, compute, VIEWS[view], sweeps, dict(params)
-            )
-        except BrokenProcessPool:
-            if self._reader is pool:
-                self._reader = None  # the next one begins another
+            content, is_packed, kind, cost_s = await asyncio.wrap_future(future)
+        except ReaderDied:
             raise Refusal(503, "the process that reads sweeps has died: try again") from None
         answer = Answer(content, is_packed, kind, etag, time.time(), cost_s)
         self._keep(key, answer)
@@ -197,17 +189,6 @@ class Answers:
         while self._kept_bytes > self._largest_bytes:
             _, oldest = self._kept.popitem(last=False)
             self._kept_bytes -= len(oldest.content)
-
-    def _pool(self) -> ProcessPoolExecutor:
-        if self._reader is None:
-            self._reader = ProcessPoolExecutor(
-                1,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=begin,
-                initargs=(os.getpid(),),
-                max_tasks_per_child=_TASKS_OF_A_READER,
-            )
-        return self._reader
 
 
 def matches(request: Request, etag: str) -> bool:

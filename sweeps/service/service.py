@@ -13,6 +13,7 @@ from sweeps.service.actions import Actions
 from sweeps.service.answers import Answers, matches
 from sweeps.service.events import Stream
 from sweeps.service.launching import Launcher
+from sweeps.service.reader import Reader
 from sweeps.service.settings import ServiceSettings
 from sweeps.service.sweeps_index import SweepsIndex
 
@@ -33,7 +34,7 @@ class Service:
         self.settings = settings
         self.launcher = launcher
         self.index = SweepsIndex(settings.storage, launcher)
-        self.answers = Answers(self.index)
+        self.answers = Answers(self.index, Reader())
         self.actions = Actions(self.index, launcher)
         self.stream = Stream(self.index)
         self._live: dict[str, tuple[int, str, bytes]] = {}

@@ -1,5 +1,4 @@
 import asyncio
-import multiprocessing
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -25,6 +24,13 @@ def numbered(params, *readings):
     return Content(f"{len(MADE)}".ljust(int(params.get("size", 1))), "image/png")
 
 
+class Here(ThreadPoolExecutor):
+    """A reader in this process."""
+
+    def close(self):
+        self.shutdown(wait=False)
+
+
 @pytest.fixture
 def ask(begun_sweep, monkeypatch):
     """Runs a coroutine function with answers that are made in a thread of this process."""
@@ -36,8 +42,7 @@ def ask(begun_sweep, monkeypatch):
     def run(use, **settings):
         async def main():
             index = SweepsIndex(directory.parent, NoLauncher())
-            found = Answers(index, **settings)
-            found._reader = ThreadPoolExecutor(1)
+            found = Answers(index, Here(1), **settings)
             try:
                 return await use(found, directory)
             finally:
@@ -129,14 +134,24 @@ def test_what_is_refused_is_not_kept(ask):
     assert ask(use) == 2
 
 
-def test_a_reader_that_was_killed_is_replaced(serve, begun_sweep):
-    begun_sweep("digits")
-    service = serve()
-    before = {process.pid for process in multiprocessing.active_children()}
-    path = "/api/sweeps/digits/tables/trials"
-    assert service.ask("GET", f"{path}?limit=1")[0] == 200
-    (reader,) = (p for p in multiprocessing.active_children() if p.pid not in before)
-    reader.kill()
-    reader.join()
-    statuses = [service.ask("GET", f"{path}?limit={n}")[0] for n in (2, 3)]
-    assert statuses in ([503, 200], [200, 200])
+def test_a_service_ends_whatever_is_being_computed(
+    begin_service, begun_sweep, tmp_path, monkeypatch
+):
+    storage = begun_sweep("digits").parent
+    (tmp_path / "busy.py").write_text(
+        "import pathlib, time\n"
+        "def wait(params, reading):\n"
+        "    pathlib.Path(reading.directory, 'waits').touch()\n"
+        "    time.sleep(1000)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(module.VIEWS, "table", "busy:wait")
+    service, stop = begin_service(storage, NoLauncher())
+    with ThreadPoolExecutor(2) as threads:
+        for limit in (1, 2):
+            threads.submit(service.ask, "GET", f"/api/sweeps/digits/tables/trials?limit={limit}")
+        while not (storage / "digits" / "waits").exists():
+            time.sleep(0.01)
+        begun = time.monotonic()
+        stop()
+    assert time.monotonic() - begun < 30
