@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,12 @@ class Fleet:
     ) -> None:
         self._owner = own_study(config, plan, place)
         self._demand = Demand(max(1, plan.slots // config.train.seeds))
-        is_done = self.status().done  # begins no worker before there is an owner
         bare = config.for_workers()
         tuner = _tuner(bare, plan, store, log_dir, self._owner, expected, self._demand)
         self._fit = _Fit(tuner)
-        if not is_done:
-            self._fit.start()
+        # Workers take longer to begin than the owner does, and wait for it.
+        self._fit.start()
+        self.status()
 
     def is_running(self) -> bool:
         """Whether there are workers."""
@@ -109,7 +110,8 @@ class _Fit(threading.Thread):
     def run(self) -> None:
         """Runs until all workers have ended."""
         try:
-            self.errors = list(self._tuner.fit().errors)
+            with _silent():
+                self.errors = list(self._tuner.fit().errors)
         except Exception as error:  # the main thread raises it
             self.errors = [error]
 
@@ -168,7 +170,6 @@ def _tuner(
             name="tune",
             storage_path=str(log_dir),
             verbose=0,
-            callbacks=[_Silent()],
             failure_config=tune.FailureConfig(
                 max_failures=restarts(max(1, plan.slots // config.train.seeds))
             ),
@@ -177,14 +178,19 @@ def _tuner(
     )
 
 
-class _Silent(TrialProgressCallback):
-    """In place of Tune's own, which says of a worker that ends before its first result that it did.
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keeps Tune from saying of a worker that ends before its first result that it did.
 
-    On standard output, which is the results', at every verbosity.
+    It does on standard output, which is the results', at every verbosity. A callback of our own in
+    the place of Tune's would do, but with one Tune imports MLflow and W&B where they are installed.
     """
-
-    def _print(self, msg: str) -> None:
-        """Says nothing."""
+    said = TrialProgressCallback._print
+    TrialProgressCallback._print = lambda self, msg: None
+    try:
+        yield
+    finally:
+        TrialProgressCallback._print = said
 
 
 def _claim(plan: Plan, worker: int) -> tune.PlacementGroupFactory:

@@ -7,7 +7,6 @@ import warnings
 from datetime import UTC, datetime
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState
 
 from sweeps.continuation import load_study
@@ -45,6 +44,9 @@ def importances(study: optuna.Study) -> dict[str, float]:
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < LEAST_TRIALS:
         return {}
+    # Its first import brings scikit-learn, which takes a second.
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
     evaluator = PedAnovaImportanceEvaluator(target_quantile=max(_BEST_SHARE, _BEST / len(complete)))
     with warnings.catch_warnings():
         # That `normalize` is experimental, and that few trials have some hyperparameter. With it,

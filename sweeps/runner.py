@@ -8,6 +8,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -118,7 +119,12 @@ def launch(
             place = _take_up(config, store, journal, is_new=is_new, console=console, lease=lease)
             made_with = "\n".join(f"{package} {number}" for package, number in versions().items())
             store.write_config(to_toml(config, comment=made_with))
-        with _interrupted_in_words(console, store, address), _stop_requests() as asked:
+        with (
+            _interrupted_in_words(console, store, address),
+            _stop_requests() as asked,
+            ThreadPoolExecutor(1) as beside,
+        ):
+            tidied: Future[None] | None = None
             with contextlib.ExitStack() as stack:
                 copy: JournalCopy | None = None
                 expected = None
@@ -146,15 +152,24 @@ def launch(
                 stack.callback(fleet.close)
                 _tell_what_goes_on(console, fleet.status().running, len(store.kept_trials()))
                 status = _watch(fleet, display, console, asked, lease)
+                if status.done and not fleet.is_running():
+                    tidied = beside.submit(_tidy, store)  # while Ray ends
             if copy is not None and copy.failure is not None:
                 only = f"The study is whole in {journal} alone: {copy.failure}"
                 console.print(only, soft_wrap=True, markup=False)
             # Its owner has ended, and with it the only writer of the study.
             write_importances(place, store)
-            if status.done:
-                store.forget_members()
-                compact(store)
+            if tidied is not None:
+                tidied.result()
+            elif status.done:
+                _tidy(store)
     return store, status
+
+
+def _tidy(store: Store) -> None:
+    """Of a sweep that is done and whose workers have ended."""
+    store.forget_members()
+    compact(store)
 
 
 def _take_up(
