@@ -1,7 +1,9 @@
 """Sweeps as Ray jobs: begun on a cluster's head from any machine that reaches its dashboard.
 
-A job has the name of its sweep, so submitting twice begins nothing twice. Needs `ray[default]`,
-here and on the cluster.
+The first job of a sweep has its name as id, so submitting twice begins nothing twice. Those that
+go on with it have a number too, as `digits~2`: for some seconds after a job has ended Ray still
+looks after its id, and takes a new job of that id for dead. Needs `ray[default]`, here and on the
+cluster.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ __all__ = ["Job", "Jobs", "jobs_at"]
 
 _URL = re.compile(r"https?://[^@\s]+")
 _MARK = "gansweep"  # in the metadata of a sweep's job
+_AGAIN = "~"  # before the number of a job that goes on; no name of a sweep has it
 _STOPS_WITHIN_S = 30
 _POLL_S = 1.0
 _NO_AGENT = "No available agent"  # Ray's words, of a head that has only just begun
@@ -50,6 +53,8 @@ class Job:
     """Where its results are; credentials are never among a job's metadata."""
     config: str
     """Hash of what was submitted."""
+    id: str = ""
+    """By which Ray knows it."""
 
     @property
     def is_over(self) -> bool:
@@ -112,11 +117,10 @@ class Jobs:
                 raise ConfigError("name", config.name, right)
             if is_same and (not known.is_over or known.status == "SUCCEEDED"):
                 return known, False
-            self._client.delete_job(config.name)
         command = [python, "-m", "sweeps", "run", CONFIG_NAME, "--or-resume", "--address", address]
         self._submitted(
             entrypoint=f"exec {shlex.join(command)}",
-            submission_id=config.name,
+            submission_id=self._new_id(config.name),
             runtime_env={
                 "working_dir": str(folder),
                 # Ray's own 3 seconds are less than an interval may take.
@@ -152,20 +156,17 @@ class Jobs:
         return found
 
     def all(self) -> list[Job]:
-        """All sweeps, the last begun first."""
-        jobs = [_job(details) for details in self._client.list_jobs()]
-        ours = [job for job in jobs if job is not None and job.config]
-        return sorted(ours, key=lambda job: job.began or 0, reverse=True)
+        """All sweeps, the last begun first; of each its last job."""
+        last = {job.name: job for job in self._jobs() if job.config}
+        return sorted(last.values(), key=lambda job: job.began or 0, reverse=True)
 
     def logs(self, name: str) -> str:
-        """What a sweep has printed so far."""
-        self.job(name)
-        return str(self._client.get_job_logs(name))
+        """What the last job of a sweep has printed so far."""
+        return str(self._client.get_job_logs(self.job(name).id))
 
     def follow(self, name: str) -> Iterator[str]:
-        """What a sweep has printed, and prints until it ends."""
-        self.job(name)
-        chunks = self._client.tail_job_logs(name).__aiter__()
+        """What the last job of a sweep has printed, and prints until it ends."""
+        chunks = self._client.tail_job_logs(self.job(name).id).__aiter__()
         with asyncio.Runner() as runner:
             while True:
                 try:
@@ -180,14 +181,15 @@ class Jobs:
 
     def request_stop(self, name: str) -> None:
         """Lets a sweep end at its next rung, and does not wait for it."""
-        if not self.job(name).is_over:
-            self._client.stop_job(name)
+        job = self.job(name)
+        if not job.is_over:
+            self._client.stop_job(job.id)
 
     def forget(self, name: str) -> None:
-        """Removes the record of a sweep that is over, if there is one; its results stay."""
-        known = self._find(name)
-        if known is not None and known.is_over:
-            self._client.delete_job(name)
+        """Removes the records of a sweep's jobs that are over, if any are; its results stay."""
+        for job in self._jobs():
+            if job.name == name and job.is_over:
+                self._client.delete_job(job.id)
 
     def wait(self, name: str, limit_s: float) -> Job:
         """Waits until a sweep has ended.
@@ -225,9 +227,30 @@ class Jobs:
             raise SweepFailure(f"on the head: {' '.join(last) or job.message}")
         return output
 
+    def _jobs(self) -> list[Job]:
+        """Of all sweeps, the last of each after those before it."""
+        jobs = [_job(details) for details in self._client.list_jobs()]
+        return sorted((job for job in jobs if job is not None), key=lambda job: _number(job.id))
+
     def _find(self, name: str) -> Job | None:
-        known = (_job(details) for details in self._client.list_jobs())
-        return next((job for job in known if job is not None and job.name == name), None)
+        return next((job for job in reversed(self._jobs()) if job.name == name), None)
+
+    def _new_id(self, name: str) -> str:
+        """One that no job of a sweep has had, nor anything that Ray has left of a job."""
+        ids = [str(details.submission_id) for details in self._client.list_jobs()]
+        taken = [_number(each) for each in ids if _name(each) == name]
+        return f"{name}{_AGAIN}{max(taken) + 1}" if taken else name
+
+
+def _name(job: str) -> str:
+    """Of the sweep that a job of this id runs."""
+    return job.partition(_AGAIN)[0]
+
+
+def _number(job: str) -> int:
+    """Which job of its sweep it is, from 1."""
+    number = job.partition(_AGAIN)[2]
+    return int(number) if number.isdecimal() else 1
 
 
 def _job(details: Any) -> Job | None:
@@ -236,13 +259,14 @@ def _job(details: Any) -> Job | None:
     if details.submission_id is None or _MARK not in metadata:
         return None
     return Job(
-        name=details.submission_id,
+        name=_name(details.submission_id),
         status=str(getattr(details.status, "value", details.status)),
         message=details.message or "",
         began=_seconds(details.start_time),
         ended=_seconds(details.end_time),
         storage=metadata.get("storage", ""),
         config=metadata[_MARK],
+        id=details.submission_id,
     )
 
 

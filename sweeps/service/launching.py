@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Protocol
 
 from sweeps.config import SweepConfig
 from sweeps.jobs import Job, jobs_at
-from sweeps.mistakes import SweepFailure
 from sweeps.service.refusals import Refusal
 from sweeps.staging import staged
 
 __all__ = ["Launcher", "NoLauncher", "RayLauncher"]
-
-# A dashboard answers some seconds before the agent that begins jobs.
-_NOT_READY = "No available agent"
-_READY_WITHIN_S, _POLL_S = 60.0, 0.5
 
 
 class Launcher(Protocol):
@@ -91,15 +85,8 @@ class RayLauncher:
 
     def submit(self, config: SweepConfig) -> tuple[Job, bool]:
         """Begins a sweep, or goes on with one that was stopped or failed."""
-        end = time.monotonic() + _READY_WITHIN_S
-        while True:
-            try:
-                with staged(config, self._code) as folder, jobs_at(self._address) as jobs:
-                    return jobs.submit(config, folder, python=self._python, address=self._joined)
-            except SweepFailure as failure:
-                if _NOT_READY not in str(failure) or time.monotonic() > end:
-                    raise
-            time.sleep(_POLL_S)
+        with staged(config, self._code) as folder, jobs_at(self._address) as jobs:
+            return jobs.submit(config, folder, python=self._python, address=self._joined)
 
     def stop(self, name: str) -> None:
         """Asks a sweep to end at its next rung."""

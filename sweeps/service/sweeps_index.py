@@ -257,12 +257,13 @@ def _run_state(
         return RunState.PENDING, ""
     if locked or (job is not None and not job.is_over):
         return RunState.RUNNING, known.damage
-    if 0 < known.facts.trials <= known.progress.counts.ended:
-        return RunState.DONE, ""
-    # A sweep whose job failed may have gone on at a shell since.
+    # A sweep whose job failed may have gone on at a shell since; and where one failed that was to
+    # extend it, all trials that it has had have ended.
     is_last_word = job is not None and (job.ended or 0) >= (changed_at or 0)
     if job is not None and job.status == "FAILED" and is_last_word:
         return RunState.FAILED, _last_line(job.message)
+    if 0 < known.facts.trials <= known.progress.counts.ended:
+        return RunState.DONE, ""
     return RunState.STOPPED, ""
 
 

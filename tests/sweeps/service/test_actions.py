@@ -138,6 +138,19 @@ def test_a_job_that_failed_says_why(service, shelf):
     assert sweep["message"] == "gansweep: data.root: must be there"
 
 
+def test_an_extension_that_failed_does_not_look_like_a_sweep_that_is_done(
+    service, shelf, begun_sweep
+):
+    begun_sweep("digits", "search.trials=1")
+    assert service.get("/api/sweeps/digits")["state"] == "done"
+    assert service.post("/api/sweeps/digits/extend", {"trials": 5})[0] == 202
+    shelf.set("digits", "FAILED", "Job supervisor actor died")
+    sweep = service.until("digits", state="failed")
+    assert sweep["message"] == "Job supervisor actor died"
+    assert service.post("/api/sweeps/digits/extend", {"trials": 5})[0] == 202
+    assert shelf.configs["digits"].search.trials == 6
+
+
 def test_deleting_is_asked_twice(ended):
     directory = ended.storage / "digits"
     status, _, content = ended.ask("DELETE", "/api/sweeps/digits")
