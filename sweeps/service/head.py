@@ -8,6 +8,7 @@ nothing is left for ever, whatever was killed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -88,18 +90,19 @@ def _begin(folder: OwnFolder, stack: contextlib.ExitStack) -> str:
     reload_authentication()
     machine = this_machine("auto")
     stack.callback(ray.shutdown)
-    context = ray.init(
-        address="local",
-        num_cpus=machine.cores,
-        num_gpus=machine.cuda_devices,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        include_dashboard=True,
-        dashboard_host="127.0.0.1",
-        dashboard_port=_free_port(),
-        log_to_driver=False,
-        _temp_dir=str(temporary),
-        _node_ip_address="127.0.0.1",
-    )
+    with _agent_at(_free_port()):
+        context = ray.init(
+            address="local",
+            num_cpus=machine.cores,
+            num_gpus=machine.cuda_devices,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            dashboard_port=_free_port(),
+            log_to_driver=False,
+            _temp_dir=str(temporary),
+            _node_ip_address="127.0.0.1",
+        )
     url = f"http://{context.dashboard_url}"
     joined = context.address_info["address"]
     _write(
@@ -107,6 +110,24 @@ def _begin(folder: OwnFolder, stack: contextlib.ExitStack) -> str:
         {"temporary": str(temporary), "url": url, "joined": joined, "process": os.getpid()},
     )
     return url
+
+
+@contextlib.contextmanager
+def _agent_at(port: int) -> Iterator[None]:
+    """Lets the agent that begins jobs listen on a port of its own.
+
+    With Ray's usual one it could not while there is another Ray on the machine, even that of a
+    `gansweep run`, and no job would ever begin. `ray start` has an option for it, `ray.init` none.
+    """
+    from ray._private.parameter import RayParams
+
+    usual = RayParams.__init__
+    own = functools.partialmethod(usual, dashboard_agent_listen_port=port)
+    setattr(RayParams, "__init__", own)  # noqa: B010  mypy takes an assignment for a mistake
+    try:
+        yield
+    finally:
+        setattr(RayParams, "__init__", usual)  # noqa: B010
 
 
 def _wait(folder: OwnFolder, url: str, idle_s: float, asked: threading.Event) -> None:
