@@ -159,10 +159,10 @@ def survey(nodes: Sequence[Node], config: SweepConfig, expected: Expected) -> li
         expected: what they must have.
 
     Returns:
-        The nodes, each with its machine.
+        The nodes, each with its machine, without those that were lost meanwhile.
 
     Raises:
-        ConfigError: a node cannot take part; the message names it and says why.
+        ConfigError: a node cannot take part; the message names it and says why. Or none is left.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -175,10 +175,18 @@ def survey(nodes: Sequence[Node], config: SweepConfig, expected: Expected) -> li
         for node in nodes
     ]
     ray.wait(asked, num_returns=len(asked), timeout=_ANSWERS_WITHIN_S)
-    return [
-        replace(node, machine=_answer(node, answer))
-        for node, answer in zip(nodes, asked, strict=True)
-    ]
+    found: list[Node] = []
+    refusal: ConfigError | None = None
+    for node, answer in zip(nodes, asked, strict=True):
+        try:
+            found.append(replace(node, machine=_answer(node, answer)))
+        except ConfigError as error:
+            refusal = error
+            if any(node.id == left.id for left in alive()):
+                raise
+    if not found and refusal is not None:
+        raise refusal
+    return found
 
 
 def _look(config: SweepConfig, expected: Expected, has_gpus: bool) -> Machine:

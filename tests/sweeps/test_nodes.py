@@ -2,10 +2,12 @@ import dataclasses
 
 import pytest
 
+from gan_core.config import ConfigError
 from sweeps.build import this_build
 from sweeps.config_file import load_config
+from sweeps.embedded import embedded_ray
 from sweeps.mistakes import SweepFailure
-from sweeps.nodes import Expected, Node, examine, expect, workers_on
+from sweeps.nodes import Expected, Node, alive, examine, expect, survey, workers_on
 from sweeps.store import Store
 
 CONFIG = load_config(None)
@@ -72,3 +74,15 @@ def test_workers_on_a_node_are_bounded_by_cores_and_by_whole_shares_of_devices(
 def test_a_node_is_named_by_host_and_address():
     assert node(host="gpu-1").name == "gpu-1 (10.0.0.2)"
     assert node(host="10.0.0.2").name == "10.0.0.2"
+
+
+@pytest.mark.slow  # begins a Ray
+def test_a_node_that_was_lost_while_it_was_asked_is_left_out(tmp_path):
+    with embedded_ray(cpus=1, gpus=0, log_dir=tmp_path), expect() as expected:
+        (living,) = alive()
+        lost = dataclasses.replace(living, id=f"{0xDEAD:056x}", address="10.9.9.9")
+        (found,) = survey([living, lost], CONFIG, expected)
+        assert found.id == living.id
+        assert found.machine.cores >= 1
+        with pytest.raises(ConfigError, match=r"10\.9\.9\.9"):
+            survey([lost], CONFIG, expected)
