@@ -29,6 +29,9 @@ class Case:
     """Sizes of a cohort on a CPU, ascending."""
     cuda_members: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
     """And on a CUDA device."""
+    bfloat16_members: int | None = None
+    """Of the cohort that trains in bfloat16 too, on CPUs that multiply it; None where gan_core
+    has no such training."""
 
     @property
     def shared(self) -> CohortConfig:
@@ -48,14 +51,21 @@ class Case:
 CASES = {
     case.name: case
     for case in (
-        Case(name="ring8", title="ring8, MLP 128-128", dataset="ring8", latent_dim=16),
-        Case(name="digits", title="digits, MLP 128-128", dataset="digits"),
+        Case(
+            name="ring8",
+            title="ring8, MLP 128-128",
+            dataset="ring8",
+            latent_dim=16,
+            bfloat16_members=32,
+        ),
+        Case(name="digits", title="digits, MLP 128-128", dataset="digits", bfloat16_members=32),
         Case(
             name="mnist",
             title="MNIST, MLP 256-512 and 512-256",
             dataset="mnist",
             generator_widths=(256, 512),
             discriminator_widths=(512, 256),
+            bfloat16_members=16,
         ),
         Case(
             name="dcgan",

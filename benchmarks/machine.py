@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["describe", "load_averages", "processor"]
+__all__ = ["describe", "has_bfloat16", "load_averages", "processor"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("torch", "ray", "optuna", "numpy", "pyarrow")
@@ -23,6 +23,7 @@ _FEATURES = {
     "asimd": "NEON",
     "sve": "SVE",
 }
+_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 
 
 def describe(device: str) -> dict[str, Any]:
@@ -57,13 +58,32 @@ def load_averages() -> list[float]:
 
 def processor(cpuinfo: str) -> str:
     """Model, family and what it can do with vectors, from the text of /proc/cpuinfo."""
-    fields = dict(re.findall(r"^([\w ]+?)\s*:[ \t]*(.*)$", cpuinfo, flags=re.MULTILINE))
-    flags = (fields.get("flags") or fields.get("Features") or "").split()
-    can = [words for flag, words in _FEATURES.items() if flag in flags]
+    fields = _fields(cpuinfo)
+    can = [words for flag, words in _FEATURES.items() if flag in _flags(fields)]
     family = [f"family {fields['cpu family']}"] if "cpu family" in fields else []
     name = fields.get("model name", platform.processor() or "unknown")
     details = ", ".join([*family, *can])
     return f"{name} ({details})" if details else name
+
+
+def has_bfloat16(cpuinfo: str | None = None) -> bool:
+    """Whether the CPU multiplies bfloat16 itself, by AVX512_BF16 or AMX.
+
+    Elsewhere such products are correct too, and slower than float32's.
+
+    Args:
+        cpuinfo: text of /proc/cpuinfo; None reads this machine's.
+    """
+    text = _read("/proc/cpuinfo") if cpuinfo is None else cpuinfo
+    return not _BFLOAT16.isdisjoint(_flags(_fields(text)))
+
+
+def _fields(cpuinfo: str) -> dict[str, str]:
+    return dict(re.findall(r"^([\w ]+?)\s*:[ \t]*(.*)$", cpuinfo, flags=re.MULTILINE))
+
+
+def _flags(fields: dict[str, str]) -> list[str]:
+    return (fields.get("flags") or fields.get("Features") or "").split()
 
 
 def _priority() -> str:

@@ -12,6 +12,7 @@ from benchmarks.effort import Effort
 from benchmarks.flops import step_flops
 from benchmarks.results import Key
 from benchmarks.trainer import MATMUL, MATMUL_SIDE, Order, Remote, Turn
+from gan_core.config import Precision
 
 __all__ = ["Failure", "measure_rates", "orders", "predicted_mib"]
 
@@ -22,25 +23,54 @@ _MOST_OF_THE_MEMORY = 0.5
 
 
 def orders(
-    case: Case, contenders: Sequence[str], effort: Effort, *, device: str, root: str | None
+    case: Case,
+    contenders: Sequence[str],
+    effort: Effort,
+    *,
+    device: str,
+    root: str | None,
+    bfloat16: bool = False,
 ) -> list[Order]:
-    """Who takes turns on a case, `MATMUL` among them; cohorts last, the smallest first."""
-    sizes = case.cuda_members if device == "cuda" else case.members
+    """Who takes turns on a case, `MATMUL` among them; cohorts last, the smallest first.
+
+    Args:
+        case: what is trained.
+        contenders: who is asked for.
+        effort: for the greatest cohort.
+        device: "cpu" or "cuda".
+        root: of the data.
+        bfloat16: whether a cohort trains in bfloat16 too, where the case has one.
+    """
     rest = {"case": case.name, "device": device, "root": root}
     alone = [name for name in ("solo", "tutorial") if name in contenders]
     found = [Order(contender=name, **rest) for name in (MATMUL, *alone)]  # type: ignore[arg-type]
     if "gansweep" in contenders:
         found += [
-            Order(contender="gansweep", members=size, **rest)  # type: ignore[arg-type]
-            for size in sizes
-            if size <= effort.most_members
+            Order(contender="gansweep", members=members, precision=precision, **rest)  # type: ignore[arg-type]
+            for members, precision in _cohorts(case, effort, device, bfloat16=bfloat16)
         ]
     return found
 
 
+def _cohorts(
+    case: Case, effort: Effort, device: str, *, bfloat16: bool
+) -> list[tuple[int, Precision]]:
+    """Members and precision; of as many members float32 is the first."""
+    sizes = case.cuda_members if device == "cuda" else case.members
+    found = [(size, Precision.FLOAT32) for size in sizes if size <= effort.most_members]
+    if bfloat16 and case.bfloat16_members is not None:
+        members = min(case.bfloat16_members, effort.most_members)
+        found.append((members, Precision.BFLOAT16))
+    return sorted(found, key=lambda cohort: cohort[0])
+
+
 def key_of(order: Order) -> Key:
     """Under which its turns are kept."""
-    variant = f"K={order.members}" if order.contender == "gansweep" else ""
+    variant = ""
+    if order.contender == "gansweep":
+        words = [f"K={order.members}"]
+        words += [order.precision] if order.precision != Precision.FLOAT32 else []
+        variant = " ".join(words)
     return Key(figure="rates", case=order.case, contender=order.contender, variant=variant)
 
 
@@ -72,7 +102,8 @@ def measure_rates(
             except (RuntimeError, MemoryError) as error:
                 yield key, str(error)
                 continue
-            if order.contender == "gansweep" and order.device == "cpu":
+            is_measure = order.contender == "gansweep" and order.precision == Precision.FLOAT32
+            if is_measure and order.device == "cpu":
                 sizes[order.members] = remote.ready.peak_mib
         flops = {MATMUL: 2 * MATMUL_SIDE**3}
         for number in range(effort.turns):

@@ -73,6 +73,8 @@ class Search:
     """Of gansweep, for each worker."""
     in_flight: int | None = None
     """Of gansweep: trials begun and not ended."""
+    precision: str = "float32"
+    """Of gansweep: a `gan_core.config.Precision`."""
     device: str = "cpu"
     root: str | None = None
     """Of the data."""

@@ -41,6 +41,8 @@ class Order:
     """"solo", "tutorial", "gansweep" or `MATMUL`."""
     case: str
     members: int = 1
+    precision: str = "float32"
+    """Of gansweep: a `gan_core.config.Precision`."""
     device: str = "cpu"
     root: str | None = None
     """Of the data."""
@@ -130,7 +132,7 @@ def make(order: Order) -> Callable[[int], None]:
         case "gansweep":
             from benchmarks.contenders.gansweep import CohortRunner
 
-            return CohortRunner(case, dataset, order.members).train
+            return CohortRunner(case, dataset, order.members, order.precision).train
     raise ValueError(f"--contenders {order.contender}: does not train on command")
 
 

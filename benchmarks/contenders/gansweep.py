@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,20 +23,24 @@ class CohortRunner:
         case: its networks.
         dataset: on the device where they train.
         members: how many.
+        precision: a `gan_core.config.Precision`.
 
     Attributes:
         cohort: theirs.
     """
 
-    def __init__(self, case: Case, dataset: Dataset, members: int) -> None:
+    def __init__(
+        self, case: Case, dataset: Dataset, members: int, precision: str = "float32"
+    ) -> None:
         import torch
 
         from gan_core.cohort import Cohort
-        from gan_core.config import GanConfig
+        from gan_core.config import GanConfig, Precision
 
         self._dataset = dataset
+        shared = dataclasses.replace(case.shared, precision=Precision(precision))
         self.cohort = Cohort(
-            case.shared, dataset.sample_shape, slots=members, device=str(dataset.device)
+            shared, dataset.sample_shape, slots=members, device=str(dataset.device)
         )
         rates = torch.logspace(-5, -3, members).tolist()
         self.cohort.admit(
@@ -75,6 +80,7 @@ def config_text(search: Search) -> str:
         "[train]",
         f"steps = {search.steps}",
         f"batch_size = {case.batch_size}",
+        f'precision = "{search.precision}"',
         f"eval_every = {search.eval_every}",
         f"eval_images = {search.eval_images}",
         "seeds = 1",

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -6,8 +8,10 @@ from benchmarks.contenders import gansweep
 from benchmarks.contenders.solo import Solo
 from benchmarks.contenders.tutorial import Tutorial
 from benchmarks.searching import SPACE, Search
-from gan_core.config import ConfigError
+from gan_core.config import ConfigError, Precision
 from sweeps.config_file import load_config
+from sweeps.machine import Machine
+from sweeps.plan import plan
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +65,23 @@ def test_a_cohort_trains_the_networks_of_the_case(digits):
     assert {name: w.shape for name, w in trained.items()} == {n: w.shape for n, w in alone.items()}
 
 
+def test_a_cohort_trains_in_the_precision_that_is_asked_for(digits):
+    coarse = gansweep.CohortRunner(CASES["digits"], digits, 2, "bfloat16")
+    usual = gansweep.CohortRunner(CASES["digits"], digits, 2)
+    for runner in (coarse, usual):
+        runner.train(3)
+    (rounded, _), (exact, _) = (r.cohort.export(r.cohort.members[1]) for r in (coarse, usual))
+    assert {w.dtype for w in rounded.values()} == {torch.float32}
+    assert any((rounded[name] != exact[name]).any() for name in exact)
+    # Three of Adam's steps at a rate of 1e-3 move no parameter further apart than 6e-3.
+    assert all((rounded[name] - exact[name]).abs().max() < 6e-3 for name in exact)
+
+
 @pytest.mark.parametrize("name", ["digits", "ring8"])
 def test_the_search_of_gansweep_is_what_was_asked_for(tmp_path, name):
     search = Search(
         case=find_case(name), trials=7, steps=300, eval_every=100, eval_images=500, seed=3,
-        prunes=True, workers=2, slots=5, in_flight=6,
+        prunes=True, workers=2, slots=5, in_flight=6, precision="bfloat16",
     )  # fmt: skip
     command = gansweep.command(search, tmp_path)
     config = load_config(tmp_path / "search.toml", [])
@@ -80,6 +96,26 @@ def test_the_search_of_gansweep_is_what_was_asked_for(tmp_path, name):
     assert config.model.generator_widths == shared.generator_widths
     assert config.model.architecture == shared.architecture
     assert config.train.batch_size == shared.batch_size
+    assert config.train.precision == Precision.BFLOAT16
+
+
+def test_every_worker_has_the_slots_that_a_search_asks_for(tmp_path):
+    search = Search(case=find_case("digits"), trials=512, workers=2, slots=64, in_flight=128)
+    gansweep.command(search, tmp_path)
+    config = load_config(tmp_path / "search.toml", [])
+    assert config.train.precision == Precision.FLOAT32
+    planned = plan(config, Machine(cores=2, memory_bytes=8 << 30, cuda_devices=0, cuda_bytes=0))
+    assert (planned.workers, planned.slots, planned.max_in_flight) == (2, 64, 128)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_case_has_a_cohort_in_bfloat16_if_gan_core_can_train_it(case):
+    try:
+        dataclasses.replace(case.shared, precision=Precision.BFLOAT16)
+    except ConfigError:
+        assert case.bfloat16_members is None
+    else:
+        assert case.bfloat16_members in case.members
 
 
 def test_a_search_survives_the_way_to_another_process():

@@ -1,8 +1,11 @@
+import dataclasses
+import json
+
 import pytest
 
 from benchmarks.cases import CASES
-from benchmarks.effort import QUICK
-from benchmarks.rates import measure_rates, orders, predicted_mib
+from benchmarks.effort import FULL, QUICK
+from benchmarks.rates import key_of, measure_rates, orders, predicted_mib
 from benchmarks.trainer import Order, make
 
 
@@ -16,6 +19,25 @@ def test_contenders_take_turns_beside_the_product_that_they_are_measured_by():
     assert [(o.contender, o.members) for o in found] == [
         ("matmul", 1), ("solo", 1), ("gansweep", 1), ("gansweep", 4),
     ]  # fmt: skip
+
+
+def test_a_cohort_in_bfloat16_follows_the_one_of_as_many_members_and_is_told_apart():
+    found = orders(CASES["mnist"], ["gansweep"], FULL, device="cpu", root=None, bfloat16=True)
+    names = [key_of(order).variant for order in found[1:]]
+    assert names == ["K=1", "K=4", "K=16", "K=16 bfloat16", "K=32", "K=64", "K=256"]
+    dcgan = orders(CASES["dcgan"], ["gansweep"], FULL, device="cpu", root=None, bfloat16=True)
+    assert [key_of(order).variant for order in dcgan[1:]] == ["K=1", "K=4"]
+
+
+def test_an_order_survives_the_way_to_its_process():
+    for order in orders(
+        CASES["ring8"], ["gansweep"], QUICK, device="cpu", root=None, bfloat16=True
+    ):
+        assert Order(**json.loads(json.dumps(dataclasses.asdict(order)))) == order
+
+
+def test_a_cohort_in_bfloat16_trains_on_command():
+    make(Order(contender="gansweep", case="ring8", members=2, precision="bfloat16"))(2)
 
 
 @pytest.mark.parametrize("contender", ["matmul", "solo", "tutorial", "gansweep"])
