@@ -8,7 +8,8 @@ A process is flat if its anonymous memory, which is what it has allocated for it
 back, grows by less than `LIMIT_MIB` per 1,000 trials. That is above what the slope of one that does
 not grow comes to by chance, which is in the table as its standard error, and far below what a leak
 of one array per trial would be. The owner of the study is held to `OWNER_LIMIT_MIB`: it has the
-study in memory, which grows with every trial.
+study in memory, which grows with every trial. What a process takes once the last trial has ended,
+when the driver sums the sweep up, is told apart.
 """
 
 from __future__ import annotations
@@ -225,12 +226,13 @@ def judged(found: Sequence[Series]) -> list[dict[str, Any]]:
     rows = []
     last = max((max(series.trials) for series in found), default=0)
     for series in found:
-        settled = [i for i, trials in enumerate(series.trials) if trials >= _SETTLED_TRIALS]
+        settled = [i for i, n in enumerate(series.trials) if _SETTLED_TRIALS <= n < last]
         if not settled or series.trials[settled[0]] > last / 2 or series.trials[-1] < last / 2:
             continue
         trials = [series.trials[i] for i in settled]
         own, rss = ([values[i] for i in settled] for values in (series.own_mib, series.rss_mib))
         rise, error = slope(trials, own)
+        closing = zip(series.trials, series.own_mib, strict=True)
         limit = OWNER_LIMIT_MIB if series.role == "owner" else LIMIT_MIB
         rows.append(
             {
@@ -239,6 +241,7 @@ def judged(found: Sequence[Series]) -> list[dict[str, Any]]:
                 "samples": len(settled),
                 "own_mib_first": own[0],
                 "own_mib_last": own[-1],
+                "own_mib_closing": max((mib for n, mib in closing if n == last), default=None),
                 "own_mib_per_1000_trials": rise,
                 "standard_error": error,
                 "rss_mib_last": rss[-1],
@@ -290,7 +293,8 @@ def main() -> None:
         sys.stdout.write(
             f"{row['role']:24} {row['own_mib_first']:8.1f} to {row['own_mib_last']:8.1f} MiB  "
             f"{row['own_mib_per_1000_trials']:+7.2f} +- {row['standard_error']:.2f} MiB per 1,000 "
-            f"trials, limit {row['limit']:.0f}: {word}\n"
+            f"trials, limit {row['limit']:.0f}: {word}; "
+            f"closing {row['own_mib_closing'] or 0:.0f}\n"
         )
     session = describe("cpu") | {"load_before": before, "load_after": load_averages()}
     given.out.mkdir(parents=True, exist_ok=True)
