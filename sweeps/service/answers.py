@@ -1,8 +1,8 @@
 """What is computed from sweeps, kept until they change.
 
 The event loop never computes: one other process does, one thing at a time, and what it made is kept
-as bytes. While a sweep runs its pages may lag behind, so that at most a twentieth of the time goes
-into them.
+as bytes. While sweeps run their pages may lag behind, so that at most a twentieth of a core goes
+into all of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _LARGEST_BYTES = 64 << 20
 _MOST_WAITING = 100
 _WITHIN_S = 60.0
 _SHARE = 0.05
-"""Of the time that may go into what somebody has an older answer to already."""
+"""Of the time that may go into all that somebody has an older answer to already."""
+_ASKED_WITHIN_S = 10.0
 
 _Key = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]
 
@@ -72,6 +73,9 @@ class Answers:
         self._kept: OrderedDict[_Key, Answer] = OrderedDict()
         self._kept_bytes = 0
         self._under_way: dict[_Key, asyncio.Task[Answer]] = {}
+        self._wanted: dict[_Key, float] = {}
+        self._renewing: asyncio.Task[Answer] | None = None
+        self._rests_until = 0.0
         self._build = versions()["gansweep"]
 
     async def get(
@@ -101,8 +105,9 @@ class Answers:
             if found.etag == etag:
                 return found
             if may_be_stale:
-                if time.time() - found.made_at > found.cost_s / _SHARE:
-                    self._begin(key, sweeps, etag).add_done_callback(_looked_at)
+                if self._may_renew(key):
+                    self._renewing = self._begin(key, sweeps, etag)
+                    self._renewing.add_done_callback(self._rest)
                 return replace(found, is_stale=True)
         try:
             task = self._begin(key, sweeps, etag)
@@ -157,6 +162,28 @@ class Answers:
         digest = hashlib.sha256(repr((self._build, key, sweeps)).encode()).hexdigest()
         return key, sweeps, f'"{digest[:24]}"'
 
+    def _may_renew(self, key: _Key) -> bool:
+        """Whether it is the turn of this older answer: the oldest that is asked for goes first."""
+        now = time.monotonic()
+        self._wanted[key] = now
+        if self._renewing is not None or now < self._rests_until:
+            return False
+        self._wanted = {
+            each: asked
+            for each, asked in self._wanted.items()
+            if now - asked < _ASKED_WITHIN_S and each in self._kept
+        }
+        oldest = min(self._wanted, key=lambda each: self._kept[each].made_at)
+        rested_s = time.time() - self._kept[key].made_at
+        return key == oldest and rested_s > self._kept[key].cost_s / _SHARE
+
+    def _rest(self, task: asyncio.Task[Answer]) -> None:
+        """Nobody waits for it: what went wrong is met again by who asks next."""
+        self._renewing = None
+        if not task.cancelled() and task.exception() is None:
+            answer = task.result()
+            self._rests_until = time.monotonic() + answer.cost_s / _SHARE
+
     def _begin(self, key: _Key, sweeps: list[tuple[str, str]], etag: str) -> asyncio.Task[Answer]:
         """Computes, unless the same is being computed: then that is waited for."""
         task = self._under_way.get(key)
@@ -195,9 +222,3 @@ def matches(request: Request, etag: str) -> bool:
     """Whether who asks has that already."""
     known = request.headers.get("if-none-match", "")
     return etag in (tag.strip().removeprefix("W/") for tag in known.split(","))
-
-
-def _looked_at(task: asyncio.Task[Answer]) -> None:
-    """Nobody waits for it: what went wrong is met again by who asks next."""
-    if not task.cancelled():
-        task.exception()

@@ -1,7 +1,7 @@
 """The process that reads sweeps with pandas, beside the one that answers.
 
-It has a lower priority than the sweeps that run on the machine, and is begun anew now and then, so
-that what libraries keep does not add up.
+It has the lowest priority of all, below the sweeps that run on the machine, and is begun anew now
+and then, so that what libraries keep does not add up.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["Content", "Reading", "View", "begin", "compute", "warm"]
 
 _KEPT = 3
 """Sweeps that are held in memory."""
-_LOWER = 10
+_LOWER = 19  # Ray's workers have 15
 _LOOKS_EVERY_S = 2.0
 _SMALL_BYTES = 1000
 

@@ -110,6 +110,23 @@ def test_what_is_dear_is_not_made_again_at_every_change(ask):
     assert ask(use) == 1
 
 
+def test_older_answers_are_renewed_by_turns_and_share_the_time(ask):
+    async def use(answers, directory):
+        keys = [{"wait": "0.02", "n": f"{n}"} for n in range(3)]
+        for key in keys:
+            await answers.get("numbered", ["digits"], key)
+        begun, before = time.monotonic(), len(MADE)
+        while len(MADE) < before + 6:
+            await changed(answers, directory)
+            for key in keys:
+                assert (await answers.get("numbered", ["digits"], key)).is_stale
+        return [made["n"] for made in MADE[before:]], time.monotonic() - begun
+
+    renewed, took_s = ask(use)
+    assert renewed == ["0", "1", "2"] * 2
+    assert took_s > 5 * 0.02 / 0.05
+
+
 def test_what_is_kept_has_a_bound(ask):
     async def use(answers, directory):
         for size in range(200, 230):
