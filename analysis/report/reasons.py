@@ -16,7 +16,7 @@ _SENTENCES = {
     "not_finite": "A loss, gradient or sample stopped being finite",
     "samples_not_finite": "Its samples stopped being finite",
     "failed": "Its worker broke down too often",
-    "few_evaluations": "It has {value} evaluations, and judging takes {threshold}",
+    "few_evaluations": "It was evaluated too seldom to be judged: {value} of {threshold} times",
     "few_steps": "It has {value} recorded steps, and judging takes {threshold}",
     "history_ends_early": "Its record ends at step {value} of {control}",
     "grad_norm_d_exploded": "Gradients of D rose to {value}{over} (their median is {control})",

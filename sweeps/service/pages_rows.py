@@ -16,6 +16,9 @@ from analysis.window import MEMBER
 __all__ = ["Board", "ended_badly", "in_training", "latest_samples"]
 
 
+_NO_FAULTS = ("healthy", "undertrained", "undetermined")
+
+
 class Board:
     """All trials that have ended, the best first.
 
@@ -67,16 +70,24 @@ def ended_badly(board: Board, tables: Tables) -> list[dict[str, Any]]:
     for row in sorted(board.rows, key=lambda row: -row["trial"]):
         if row["status"] == "complete":
             continue
-        faults = [m for m in row["members"] if m["verdict"] != "healthy"] or row["members"]
         reached = steps.get(row["trial"])
         found.append(
             row
             | {
                 "steps": shown(None if pd.isna(reached) else int(reached)),
-                "why": row["error"] or (faults[0]["reason"] if faults else ""),
+                "why": row["error"] or _why(row),
             }
         )
     return found
+
+
+def _why(row: dict[str, Any]) -> str:
+    """The worst that is said of its members, where that tells more than that it was pruned."""
+    faults = [m for m in row["members"] if m["verdict"] not in _NO_FAULTS]
+    if row["status"] == "pruned" and not faults:
+        return "It was not among the best that came so far."
+    told = faults or row["members"]
+    return str(told[0]["reason"]) if told else ""
 
 
 def in_training(tables: Tables) -> pd.DataFrame:

@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,14 @@ def test_a_trial_that_ended_early_says_at_which_step_and_why(board, tables):
     rows = ended_badly(board, tables)
     assert [row["trial"] for row in rows] == [5, 4]
     assert all(row["why"] and row["steps"].isdecimal() for row in rows)
+
+
+def test_what_was_pruned_is_told_so_unless_something_was_wrong_with_it(board, tables):
+    (row, *_) = [row for row in board.rows if row["status"] == "pruned"]
+    for verdict, why in (("undetermined", "not among the best"), ("mode_collapse", "few modes")):
+        member = row["members"][0] | {"verdict": verdict, "reason": "It has few modes."}
+        lone = SimpleNamespace(rows=[row | {"members": [member]}])
+        assert why in ended_badly(lone, tables)[0]["why"]
 
 
 def test_members_are_in_training_until_they_have_a_row_of_their_own(tables):
