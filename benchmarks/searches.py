@@ -55,6 +55,7 @@ def run_gansweep(
             environment=_variables() | (environment or {}),
             on_tick=history.look,
         )
+        history.look()  # what came since the last time
         look(folder / "sweep", done)
         steps = _trained_steps(folder / "sweep")
     return _values(search, done, history.begun, history.seen, steps)
@@ -63,9 +64,15 @@ def run_gansweep(
 class History:
     """The parts of a running sweep's history, each read as it appears.
 
+    At the end the sweep puts a few large parts beside the many and then removes these. A large
+    part is later and no better than what it is made of, so it improves nothing, unless a part of
+    it was never seen: then that counts from when the large one was written, which is too late and
+    never too early.
+
     Attributes:
         begun: when the first appeared, in seconds since the epoch.
-        seen: of each part when it appeared, and the least objective in it.
+        seen: of each part when its writing ended, by its file's time, whenever it was looked at;
+            and the least objective in it.
     """
 
     def __init__(self, folder: Path) -> None:
