@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.agenda import CONTENDERS, FIGURES, Item, Request, agenda, measure_item
 from benchmarks.cases import CASES
 from benchmarks.effort import FULL, QUICK
-from benchmarks.machine import describe, load_averages
+from benchmarks.machine import describe, has_bfloat16, load_averages
 from benchmarks.quote import RESULTS, documents, requoted
 from benchmarks.results import Record, Results
 from benchmarks.tables import markdown
@@ -39,7 +39,8 @@ MNIST is read from DIR/MNIST/raw if --root is given; speed alone is measured on 
 
 _EXAMPLES = """\
 examples:
-  python -m benchmarks                             everything; about an hour on two cores
+  python -m benchmarks                             everything; about an hour on two idle cores
+  python -m benchmarks --repeats 1                 every search once; less than half an hour
   python -m benchmarks --quick                     whether it runs; a minute or two
   python -m benchmarks --cases digits --figures rates
   python -m benchmarks --minutes 5                 begin nothing more after five minutes
@@ -135,6 +136,7 @@ def _request(given: argparse.Namespace) -> Request:
         effort=effort,
         device=device,
         workers=machine.cuda_devices if device == "cuda" else machine.cores,
+        bfloat16=device == "cpu" and has_bfloat16(),
         root=None if given.root is None else str(given.root.absolute()),
     )
 

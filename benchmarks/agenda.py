@@ -14,6 +14,7 @@ from benchmarks.rates import measure_rates, orders
 from benchmarks.results import Key, Record, Results
 from benchmarks.searches import run_gansweep, run_stock
 from benchmarks.searching import Search
+from gan_core.config import Precision
 
 __all__ = ["CONTENDERS", "FIGURES", "Item", "Request", "agenda"]
 
@@ -29,6 +30,8 @@ FIGURES = {
 _TRIALS_PER_GPU = (1, 4, 8, 16)
 
 Found = Iterator[tuple[Key, dict[str, Any] | str]]
+Planned = tuple[str, str, str, Search, Callable[[Search], dict[str, Any]]]
+"""Figure, contender, variant, and the search and who makes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,8 @@ class Request:
     """Processes that train at a time in a whole search: cores or GPUs."""
     root: str | None
     """Of MNIST."""
+    bfloat16: bool
+    """Whether what trains is a CPU that multiplies bfloat16: gansweep trains in it too."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,10 @@ def _rates(case: Case, request: Request) -> Item:
     from benchmarks.rates import key_of
 
     effort = request.effort
-    asked = orders(case, request.contenders, effort, device=request.device, root=request.root)
+    asked = orders(
+        case, request.contenders, effort,
+        device=request.device, root=request.root, bfloat16=request.bfloat16,
+    )  # fmt: skip
 
     def measure(tell: Callable[[str], None]) -> Found:
         yield from measure_rates(case, asked, effort, on_turn=tell)
@@ -116,24 +124,16 @@ def _searches(case: Case, request: Request, turn: int) -> Iterator[Item]:
         device=request.device,
         root=request.root,
     )
-    slots = effort.slots
+    pruned = dataclasses.replace(whole, prunes=True)
+    many, filled = effort.many_trials, 2 * request.workers * effort.slots
     planned = [
         *_stock(whole, request, figure="sweeps"),
-        ("sweeps", "gansweep", "", whole, run_gansweep),
+        *_sweeps(whole, request),
+        *_stock(pruned, request, figure="target"),
+        ("target", "gansweep", "", pruned, run_gansweep),
+        ("target", "gansweep", f"{many} trials", _full(pruned, many, request), run_gansweep),
         (
-            "sweeps", "gansweep", "all in flight",
-            dataclasses.replace(whole, in_flight=whole.trials), run_gansweep,
-        ),
-        *_stock(dataclasses.replace(whole, prunes=True), request, figure="target"),
-        ("target", "gansweep", "", dataclasses.replace(whole, prunes=True), run_gansweep),
-        (
-            "overhead", "gansweep", f"{slots} slots",
-            dataclasses.replace(
-                whole,
-                trials=2 * request.workers * slots,
-                slots=slots,
-                in_flight=request.workers * slots,
-            ),
+            "overhead", "gansweep", f"{effort.slots} slots", _full(whole, filled, request),
             run_timed,
         ),
     ]  # fmt: skip
@@ -143,9 +143,25 @@ def _searches(case: Case, request: Request, turn: int) -> Iterator[Item]:
             yield _search_item(key, search, turn, run)
 
 
-def _stock(
-    search: Search, request: Request, *, figure: str
-) -> Iterator[tuple[str, str, str, Search, Callable[[Search], dict[str, Any]]]]:
+def _sweeps(search: Search, request: Request) -> Iterator[Planned]:
+    """The ways of gansweep to train every trial to its end."""
+    yield "sweeps", "gansweep", "", search, run_gansweep
+    at_once = dataclasses.replace(search, in_flight=search.trials)
+    yield "sweeps", "gansweep", "all in flight", at_once, run_gansweep
+    if request.bfloat16 and search.case.bfloat16_members is not None:
+        coarse = dataclasses.replace(at_once, precision=Precision.BFLOAT16)
+        yield "sweeps", "gansweep", "all in flight bfloat16", coarse, run_gansweep
+
+
+def _full(search: Search, trials: int, request: Request) -> Search:
+    """The search with the effort's slots in each worker, and a trial in each of them."""
+    slots = request.effort.slots
+    return dataclasses.replace(
+        search, trials=trials, slots=slots, in_flight=request.workers * slots
+    )
+
+
+def _stock(search: Search, request: Request, *, figure: str) -> Iterator[Planned]:
     """Stock's ways to make a search."""
     trials = search.trials if search.prunes else request.effort.stock_trials
     densities = _TRIALS_PER_GPU if search.device == "cuda" else (1,)
