@@ -10,7 +10,7 @@ from benchmarks.cases import CASES
 from benchmarks.overhead import SHARES
 from benchmarks.ratios import best, median_of
 from benchmarks.results import Key, Results
-from benchmarks.targets import TARGETS, judge
+from benchmarks.targets import GANSWEEP, STOCK, TARGETS, judge
 from benchmarks.trainer import MATMUL, MATMUL_SIDE
 
 __all__ = ["BLOCKS", "markdown", "table"]
@@ -110,29 +110,35 @@ def target(results: Results) -> str:
 
 
 def _target(results: Results, case: str) -> str:
-    ours = Key(figure="target", case=case, contender="gansweep")
-    rows = []
-    for key in results.keys("target", case):
-        is_ours = key == ours
-        turns = results.of(key)
-        rows.append(
-            [
-                key.label,
-                _number(_median(results, key, "trials")),
-                _number(_median(results, key, "trained_steps")),
-                _number(_median(results, key, "wall_s")),
-                _number(median_of(turns, lambda values: best(values)[0])),
-                _number(median_of(turns, lambda values: best(values)[1])),
-                "" if is_ours else _number(figures.seconds_to_reach(results, ours, key)),
-                "" if is_ours else _times(figures.time_ratio(results, ours, key)),
-                "" if is_ours else _times(figures.time_ratio(results, ours, key, whole=True)),
-            ]
-        )
-    head = [
-        "", "trials", "steps", "seconds", "its best", "reached after s",
-        "by gansweep after s", "gansweep is", "against its end",
-    ]  # fmt: skip
-    return table(head, rows)
+    keys = results.keys("target", case)
+    rows = [
+        [
+            key.label,
+            _number(_median(results, key, "trials")),
+            _number(_median(results, key, "trained_steps")),
+            _number(_median(results, key, "wall_s")),
+            _number(median_of(results.of(key), lambda values: best(values)[0])),
+            _number(median_of(results.of(key), lambda values: best(values)[1])),
+        ]
+        for key in keys
+    ]
+    searches = table(["", "trials", "steps", "seconds", "its best", "reached after s"], rows)
+    stock = [key for key in keys if key.contender == STOCK]
+    ours = [key for key in keys if key.contender == GANSWEEP]
+    reached = [_reached(results, own, other) for other in stock for own in ours]
+    head = ["until the best of", "by", "after s", "gansweep is", "against its end"]
+    return "\n\n".join([searches, *([table(head, reached)] if reached else [])])
+
+
+def _reached(results: Results, own: Key, other: Key) -> list[str]:
+    """When one search had what was the other's best."""
+    return [
+        other.label,
+        own.label,
+        _number(figures.seconds_to_reach(results, own, other)),
+        _times(figures.time_ratio(results, own, other)),
+        _times(figures.time_ratio(results, own, other, whole=True)),
+    ]
 
 
 def overhead(results: Results) -> str:

@@ -60,12 +60,16 @@ def results():
     add("rates", "matmul", "", [speed(10, 100)] * 3)
     add("rates", "solo", "", [speed(100), speed(50), speed(100)])
     add("rates", "gansweep", "K=32", [speed(500), speed(250), speed(200)])
+    add("rates", "gansweep", "K=32 bfloat16", [speed(700), speed(350), speed(700)])
     add("sweeps", "stock", "", [search(16, 170, begin_s=10), search(16, 330, begin_s=10)])
     add("sweeps", "gansweep", "", [search(64, 65), search(64, 65)])
     seen = [(30.0, 9.0), (60.0, 5.0)]
+    add("sweeps", "gansweep", "all in flight", [search(64, 32.5), search(64, 32.5)])
     add("target", "stock", "ASHA", [search(64, 120, seen), search(64, 120, seen)])
     own = [(10.0, 7.0), (20.0, 4.0)]
     add("target", "gansweep", "", [search(64, 50, own), search(64, 50, own)])
+    many = [(5.0, 8.0), (12.0, 5.0), (40.0, 3.0)]
+    add("target", "gansweep", "512 trials", [search(512, 100, many), search(512, 100, many)])
     add("overhead", "gansweep", "64 slots", [search(256, 100, shares=SHARES)])
     broken = Key(figure="rates", case="digits", contender="gansweep", variant="K=256")
     found.records.append(Record(key=broken, session=0, turn=0, error="too little memory"))

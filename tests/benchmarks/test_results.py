@@ -21,7 +21,7 @@ def test_failures_are_kept_but_are_no_measurements(results):
 
 def test_keys_are_of_the_figure_and_the_case_in_the_order_of_measuring(results):
     assert [key.label for key in results.keys("rates", "digits")] == [
-        "matmul", "solo", "gansweep K=32",
+        "matmul", "solo", "gansweep K=32", "gansweep K=32 bfloat16",
     ]  # fmt: skip
     assert results.keys("rates", "ring8") == []
 
