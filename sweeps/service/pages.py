@@ -21,7 +21,7 @@ from sweeps.service.service import Service, may_operate, service_of
 
 __all__ = ["router"]
 
-_WAITS_S = 0.2
+_WAITS_S = 0.1
 """How long a page waits for what is not computed yet; then it is sent without, and fetches it."""
 _REPORT_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -84,16 +84,18 @@ async def _ready(here: Service, view: str, names: tuple[str, ...], **params: str
 @router.get("/")
 async def all_sweeps(request: Request, here: Here) -> Response:
     """The list."""
-    found = await here.index.all()
-    part = render("list_part", sweeps=found, problem=here.index.jobs_problem)
-    return _page(request, "list", part=Markup(part))
+    return _page(request, "list", part=Markup(await _list(here)))
 
 
 @router.get("/parts/sweeps")
 async def sweeps_part(request: Request, here: Here) -> Response:
     """The list, to stand in for the one that a page has."""
-    found = await here.index.all()
-    return _part(request, render("list_part", sweeps=found, problem=here.index.jobs_problem))
+    return _part(request, await _list(here))
+
+
+async def _list(here: Service) -> str:
+    found, problem = await here.index.all(), here.index.jobs_problem
+    return here.shown(f"list {problem}", lambda: render("list_part", sweeps=found, problem=problem))
 
 
 # --- one sweep
@@ -116,8 +118,10 @@ async def sweep(request: Request, name: Name, here: Here, all_trials: bool = Fal
 
 def _head(request: Request, state: Any) -> str:
     here, operate = service_of(request), may_operate(request)
-    return render(
-        "sweep_head", sweep=state, may_operate=operate, may_start=operate and here.can_start
+    start = operate and here.can_start
+    return here.shown(
+        f"head {state.name} {operate}",
+        lambda: render("sweep_head", sweep=state, may_operate=operate, may_start=start),
     )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.plots.quantities import quantity
 from analysis.plots.running import plot_running
-from analysis.plots.theme import is_empty
+from analysis.plots.theme import is_empty, unchecked
 from analysis.report.catalog import Figure, catalog
 from analysis.report.facts import config_text, headline_facts, verdict_counts
 from analysis.report.findings import findings
@@ -21,9 +20,6 @@ from sweeps.service.pages_charts import charts_json
 from sweeps.service.pages_rows import Board, ended_badly, in_training, latest_samples
 from sweeps.service.pages_templates import render
 from sweeps.service.reading import Content, Reading
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["charts", "page", "report"]
 
@@ -53,7 +49,7 @@ def page(params: Mapping[str, str], reading: Reading) -> Content:
         objective=quantity(tables.objective).name,
         greater=tables.greater,
         running=running["trial"].nunique() if len(running) else 0,
-        curves=[(key, figure) for key, figure in _running(tables, running)],
+        curves=[(figure.key, figure) for figure in _running(reading)],
         samples=latest_samples(reading.sweep.samples, board, running, _SAMPLES),
         rows=board.rows[:most],
         more=max(0, len(board.rows) - most),
@@ -62,7 +58,7 @@ def page(params: Mapping[str, str], reading: Reading) -> Content:
         bad=bad[:most],
         more_bad=max(0, len(bad) - most),
         bad_count=len(bad),
-        figures=_figures(tables),
+        figures=_figures(reading),
         config=config_text(tables),
     )
     return Content(text, "text/html; charset=utf-8")
@@ -70,10 +66,8 @@ def page(params: Mapping[str, str], reading: Reading) -> Content:
 
 def charts(params: Mapping[str, str], reading: Reading) -> Content:
     """The charts of its page."""
-    tables = reading.tables
-    live = [(key, figure.chart) for key, figure in _running(tables, in_training(tables))]
-    stand = [(figure.key, figure.chart) for figure in _figures(tables)]
-    return charts_json([*live, *stand], reading.name)
+    figures = [*_running(reading), *_figures(reading)]
+    return charts_json([(figure.key, figure.chart) for figure in figures], reading.name)
 
 
 def report(params: Mapping[str, str], reading: Reading) -> Content:
@@ -82,8 +76,17 @@ def report(params: Mapping[str, str], reading: Reading) -> Content:
     return Content(text, "text/html; charset=utf-8")
 
 
-def _running(tables: Tables, running: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
+def _running(reading: Reading) -> list[Figure]:
     """Curves of the trials in training that are furthest."""
+    if "running" not in reading.made:
+        with unchecked():
+            reading.made["running"] = [*_curves(reading.tables)]
+    found: list[Figure] = reading.made["running"]
+    return found
+
+
+def _curves(tables: Tables) -> Iterator[Figure]:
+    running = in_training(tables)
     if running.empty:
         return
     furthest = running.groupby("trial")["step"].max().sort_values(ascending=False, kind="stable")
@@ -95,10 +98,16 @@ def _running(tables: Tables, running: pd.DataFrame) -> Iterator[tuple[str, Figur
         shown = quantity(column)
         note = f"{shown.note[:1].upper()}{shown.note[1:]}." if shown.note else ""
         if not is_empty(chart):
-            yield f"live_{column}", Figure(f"live_{column}", "live", shown.name, note, chart)
+            yield Figure(f"live_{column}", "live", shown.name, note, chart)
 
 
-def _figures(tables: Tables) -> list[Figure]:
-    if tables.is_empty:
+def _figures(reading: Reading) -> list[Figure]:
+    """What its results show."""
+    if reading.tables.is_empty:
         return []
-    return [figure for figure in catalog(tables, _SECTIONS) if figure.key not in _WITHOUT]
+    if "figures" not in reading.made:
+        with unchecked():
+            known = catalog(reading.tables, _SECTIONS)
+        reading.made["figures"] = [figure for figure in known if figure.key not in _WITHOUT]
+    found: list[Figure] = reading.made["figures"]
+    return found

@@ -1,7 +1,7 @@
 """The process that reads sweeps with pandas, beside the one that answers.
 
-It has the lowest priority of all, below the sweeps that run on the machine, and is begun anew now
-and then, so that what libraries keep does not add up.
+It has no higher priority than the workers of sweeps on the machine, and is begun anew now and then,
+so that what libraries keep does not add up.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["Content", "Reading", "View", "begin", "compute", "warm"]
 
 _KEPT = 3
 """Sweeps that are held in memory."""
-_LOWER = 19  # Ray's workers have 15
+_LOWER = 15  # as Ray's workers
 _LOOKS_EVERY_S = 2.0
 _SMALL_BYTES = 1000
 
@@ -61,6 +61,8 @@ class Reading:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self.name = os.path.basename(directory)
+        self.made: dict[str, Any] = {}
+        """What views have made of it, and other views need too."""
 
     @cached_property
     def sweep(self) -> Sweep:

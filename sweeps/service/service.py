@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import time
 from collections.abc import Callable
 
 from fastapi import Request, Response
@@ -20,6 +21,7 @@ from sweeps.service.sweeps_index import SweepsIndex
 __all__ = ["Service", "may_operate", "service_of"]
 
 _MOST_LIVE = 1000
+_SHOWN_S = 10.0
 
 
 class Service:
@@ -38,6 +40,7 @@ class Service:
         self.actions = Actions(self.index, launcher)
         self.stream = Stream(self.index)
         self._live: dict[str, tuple[int, str, bytes]] = {}
+        self._shown: dict[str, tuple[int, float, str]] = {}
 
     @property
     def can_start(self) -> bool:
@@ -67,6 +70,22 @@ class Service:
             return Response(gzip.decompress(packed), media_type="application/json", headers=headers)
         headers["Content-Encoding"] = "gzip"
         return Response(packed, media_type="application/json", headers=headers)
+
+    def shown(self, what: str, make: Callable[[], str]) -> str:
+        """Text about states, made once for all who look before one of them changes.
+
+        It says how long ago things were, so that it is made anew now and then all the same.
+
+        Args:
+            what: it is of.
+            make: makes it.
+        """
+        known, now = self._shown.get(what), time.monotonic()
+        if known is None or known[0] != self.index.revision or now - known[1] > _SHOWN_S:
+            if len(self._shown) > _MOST_LIVE:
+                self._shown.clear()
+            known = self._shown[what] = (self.index.revision, now, make())
+        return known[2]
 
     def close(self) -> None:
         """Ends its threads and its reader; sweeps go on."""
