@@ -31,7 +31,7 @@ _MOST_WAITING = 100
 _WITHIN_S = 60.0
 _SHARE = 0.05
 """Of the time that may go into all that somebody has an older answer to already."""
-_ASKED_WITHIN_S = 10.0
+_ASKED_WITHIN_S, _MOST_WANTED = 10.0, 1000
 
 _Key = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]
 
@@ -74,7 +74,7 @@ class Answers:
         self._kept_bytes = 0
         self._under_way: dict[_Key, asyncio.Task[Answer]] = {}
         self._wanted: dict[_Key, float] = {}
-        self._renewing: asyncio.Task[Answer] | None = None
+        self._renewing: set[asyncio.Task[Answer]] = set()
         self._rests_until = 0.0
         self._build = versions()["gansweep"]
 
@@ -98,16 +98,20 @@ class Answers:
         Raises:
             Refusal: there is no such sweep, it cannot be made of it, or too much is asked.
         """
-        key, sweeps, etag = await self._asked(view, names, params)
+        key, sweeps, is_over = await self._asked(view, names, params)
+        etag = self._etag(key, sweeps)
+        if may_be_stale:
+            self._wanted[key] = time.monotonic()
+            if len(self._wanted) > _MOST_WANTED:
+                self._asked_for()
         found = self._kept.get(key)
         if found is not None:
             self._kept.move_to_end(key)
             if found.etag == etag:
                 return found
             if may_be_stale:
-                if self._may_renew(key):
-                    self._renewing = self._begin(key, sweeps, etag)
-                    self._renewing.add_done_callback(self._rest)
+                if is_over or self._may_renew(key):
+                    self._renew(key, sweeps, at_rest=not is_over)
                 return replace(found, is_stale=True)
         try:
             task = self._begin(key, sweeps, etag)
@@ -130,7 +134,8 @@ class Answers:
         Raises:
             Refusal: as in `get`.
         """
-        _, _, etag = await self._asked(view, names, params)
+        key, sweeps, _ = await self._asked(view, names, params)
+        etag = self._etag(key, sweeps)
         more = {"Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding"}
         if matches(request, etag):
             return Response(status_code=304, headers={**more, "ETag": etag})
@@ -154,35 +159,49 @@ class Answers:
 
     async def _asked(
         self, view: str, names: Sequence[str], params: Mapping[str, str] | None
-    ) -> tuple[_Key, list[tuple[str, str]], str]:
-        """The key, directories and versions of the sweeps, and the tag of what is made of them."""
+    ) -> tuple[_Key, list[tuple[str, str]], bool]:
+        """The key, directories and versions of the sweeps, and whether these stay as they are."""
         states = [await self._index.get(name) for name in names]
         key = (view, tuple(names), tuple(sorted((params or {}).items())))
         sweeps = [(str(self._index.directory(s.name)), s.version) for s in states]
+        return key, sweeps, all(state.is_over for state in states)
+
+    def _etag(self, key: _Key, sweeps: list[tuple[str, str]]) -> str:
         digest = hashlib.sha256(repr((self._build, key, sweeps)).encode()).hexdigest()
-        return key, sweeps, f'"{digest[:24]}"'
+        return f'"{digest[:24]}"'
 
     def _may_renew(self, key: _Key) -> bool:
         """Whether it is the turn of this older answer: the oldest that is asked for goes first."""
-        now = time.monotonic()
-        self._wanted[key] = now
-        if self._renewing is not None or now < self._rests_until:
+        if self._renewing or time.monotonic() < self._rests_until:
             return False
-        self._wanted = {
-            each: asked
-            for each, asked in self._wanted.items()
-            if now - asked < _ASKED_WITHIN_S and each in self._kept
-        }
-        oldest = min(self._wanted, key=lambda each: self._kept[each].made_at)
+        oldest = min(self._asked_for(), key=lambda each: self._kept[each].made_at)
         rested_s = time.time() - self._kept[key].made_at
         return key == oldest and rested_s > self._kept[key].cost_s / _SHARE
 
+    def _asked_for(self) -> set[_Key]:
+        """What somebody looks at just now."""
+        now = time.monotonic()
+        recent = {k: at for k, at in self._wanted.items() if now - at < _ASKED_WITHIN_S}
+        self._wanted = recent
+        return recent.keys() & self._kept.keys()
+
+    def _renew(self, key: _Key, sweeps: list[tuple[str, str]], *, at_rest: bool) -> None:
+        """With it all else that is asked for of its sweeps, which are then read once for all."""
+        for each in {key} | {other for other in self._asked_for() if other[1] == key[1]}:
+            task = self._begin(each, sweeps, self._etag(each, sweeps))
+            if at_rest:
+                self._renewing.add(task)
+            task.add_done_callback(self._rest)
+
     def _rest(self, task: asyncio.Task[Answer]) -> None:
         """Nobody waits for it: what went wrong is met again by who asks next."""
-        self._renewing = None
-        if not task.cancelled() and task.exception() is None:
-            answer = task.result()
-            self._rests_until = time.monotonic() + answer.cost_s / _SHARE
+        is_failed = task.cancelled() or task.exception() is not None
+        if task not in self._renewing:
+            return
+        self._renewing.remove(task)
+        if not is_failed:
+            begin = max(time.monotonic(), self._rests_until)
+            self._rests_until = begin + task.result().cost_s / _SHARE
 
     def _begin(self, key: _Key, sweeps: list[tuple[str, str]], etag: str) -> asyncio.Task[Answer]:
         """Computes, unless the same is being computed: then that is waited for."""
