@@ -23,6 +23,7 @@ __all__ = ["router"]
 
 _WAITS_S = 0.1
 """How long a page waits for what is not computed yet; then it is sent without, and fetches it."""
+_CHARTS = {"page.sweep": "page.sweep_charts", "page.trial": "page.trial_charts"}
 _REPORT_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -69,6 +70,9 @@ def _part(request: Request, text: str) -> Response:
 async def _ready(here: Service, view: str, names: tuple[str, ...], **params: str) -> Markup:
     """What a view makes, if it is there at once; else nothing, and the page asks again."""
     task = asyncio.ensure_future(here.answers.get(view, names, params))
+    if view in _CHARTS:
+        own = {key: value for key, value in params.items() if key == "trial"}
+        _along(here, _CHARTS[view], names, **own)
     done, _ = await asyncio.wait({task}, timeout=_WAITS_S)
     if not done:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -76,6 +80,12 @@ async def _ready(here: Service, view: str, names: tuple[str, ...], **params: str
     if isinstance(task.exception(), Refusal):
         return Markup()
     return Markup(task.result().plain.decode())
+
+
+def _along(here: Service, view: str, names: tuple[str, ...], **params: str) -> None:
+    """Begins what a page asks for next, so that its sweep is read once for both."""
+    task = asyncio.ensure_future(here.answers.get(view, names, params))
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 # --- all sweeps
