@@ -133,6 +133,14 @@ class Record:
             self._values[report.step][report.trial] = report.value
         return is_further
 
+    def let_on(self, report: RungReport) -> bool:
+        """Whether an earlier attempt at the trial reported the same there, and then a later rung.
+
+        To be asked before `report`.
+        """
+        known = self._storage.get_trial(self._id(report.trial)).intermediate_values
+        return known.get(report.step) == report.value and max(known) > report.step
+
     def judges(self, report: RungReport) -> bool:
         """Whether the pruner ends the trial at this rung."""
         pruner = self._study.pruner

@@ -252,6 +252,14 @@ class Store:
         """
         self._files.put(weights_name(trial, seed), content)
 
+    def drop_weights(self, trial: int, seed: int) -> None:
+        """Remove a member's networks, if an earlier attempt at its trial left any.
+
+        Raises:
+            StorageError: They cannot be removed.
+        """
+        self._files.remove([weights_name(trial, seed)])
+
     @contextlib.contextmanager
     def weights(self, trial: int, seed: int) -> Iterator[Path]:
         """A file that holds a member's networks, there as long as it is needed.

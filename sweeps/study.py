@@ -135,8 +135,9 @@ class StudyOwner:
     ) -> Reply:
         self._ledger.heard(worker, member_steps)
         # All are in before the first is judged: see `sweeps.pruner`.
-        latest = {report.trial: report for report in sorted(reports, key=lambda r: r.step)}
-        for report in reports:
+        ordered = sorted(reports, key=lambda report: report.step)
+        latest = {report.trial: report for report in ordered}
+        for report in ordered:
             self._report(worker, report)
         for final in finals:
             self._finish(worker, final)
@@ -247,6 +248,7 @@ class StudyOwner:
         if ticket is None:
             return
         ticket.step = report.step
+        ticket.was_let_on = self._record.let_on(report)
         if self._record.report(report):
             self._got_on(worker, ticket)
 
@@ -267,7 +269,10 @@ class StudyOwner:
         if self._record.excess(ticket, report.diverged) > 0:
             ticket.condemned = True
             return
-        ticket.condemned |= self._record.judges(report)
+        # What an earlier attempt was let do by others than report now it may do again: it may have
+        # left more than this one would come to.
+        if not ticket.was_let_on:
+            ticket.condemned |= self._record.judges(report)
 
     def _is_condemned(self, worker: str, trial: int) -> bool:
         ticket = self._ledger.held(worker, trial)

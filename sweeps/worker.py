@@ -288,6 +288,8 @@ class Worker:
             self._held[seed.trial].samples.append(row)
             if self._config.train.keep_weights.keeps(self._status(seed, outcome)):
                 self._store_weights(seed, member)
+            elif seed.attempt:
+                self._store.drop_weights(seed.trial, seed.seed)
         self._cohort.evict(members)
 
     def _store_weights(self, seed: Progress, member: Member) -> None:

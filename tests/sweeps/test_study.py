@@ -465,6 +465,21 @@ def test_a_later_attempt_replaces_values_and_is_judged_where_it_stands(make, jou
     assert trials_in(journal)[0].intermediate_values == {10: 6.0, 20: 5.0, 30: 5.0}
 
 
+def test_what_an_earlier_attempt_was_let_do_a_later_one_may_do_again(make):
+    settings = dataclasses.replace(SETTINGS, trials=8, max_in_flight=None, sampler=Sampler.RANDOM)
+    owner = make(settings)
+    assert len(begin(owner, want=8)) == 8
+    owner.exchange("w", (0,), [RungReport(0, 10, 5.0, 0)], (), 0)  # the first to come
+    owner.exchange("w", (0,), [RungReport(0, 20, 5.0, 0)], (), 0)
+    better = [RungReport(trial, step, 1.0, 0) for trial in range(1, 8) for step in (10, 20)]
+    owner.exchange("w", range(8), better, (), 0)
+    owner = make(settings, "resumed")
+    begin(owner, want=8)
+    assert owner.exchange("w", (0,), [RungReport(0, 10, 5.0, 0)], (), 0).prune == ()
+    # It was never seen beyond this one, so nothing says that it was let on.
+    assert owner.exchange("w", (0,), [RungReport(0, 20, 5.0, 0)], (), 0).prune == (0,)
+
+
 def test_a_decision_to_end_a_trial_stands_until_it_ended(make):
     settings = dataclasses.replace(SETTINGS, trials=8)
     owner = make(settings)

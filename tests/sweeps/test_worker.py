@@ -325,6 +325,19 @@ def test_a_worker_that_dies_is_replaced_and_its_trials_begin_again(tmp_path):
     assert history.groupby("trial")["attempt"].max().equals(newest)
 
 
+def test_networks_of_an_attempt_that_came_further_do_not_stay_with_a_pruned_trial(tmp_path):
+    sweep = Sweep(tmp_path, "search.trials=8", "search.max_in_flight=8")
+    sweep.worker(slots=16).advance()
+    for trial in range(8):
+        for seed in (2 * trial, 2 * trial + 1):
+            sweep.store.write_weights(trial, seed, b"of one that died before it told its end")
+    finish(sweep.killed_and_resumed(slots=16))
+    trials = load(tmp_path).trials
+    complete = trials[trials["status"] == "complete"]
+    assert 0 < len(complete) < 16
+    assert sweep.store.kept_members() == set(zip(complete.trial, complete.seed, strict=True))
+
+
 def test_trials_that_another_worker_took_over_are_dropped_without_rows(tmp_path):
     sweep = Sweep(tmp_path, "search.trials=2", "search.pruner=none")
     sleeper = sweep.worker("sleeper")
