@@ -10,7 +10,7 @@ from gan_core.config import ConfigError
 from sweeps.config import SweepConfig
 from sweeps.machine import Machine, this_machine
 from sweeps.nodes import Node, workers_on
-from sweeps.plan import Plan, plan
+from sweeps.plan import Plan, at_a_time, plan
 
 __all__ = ["ClusterPlan", "cluster_plan", "gpu_share", "slots_here", "trainers"]
 
@@ -55,6 +55,7 @@ def cluster_plan(config: SweepConfig, nodes: Sequence[Node]) -> ClusterPlan:
     fitting = {node.id: workers_on(node, gpu_share=share) for node in wide}
     beside = sum(node.cpus for node in nodes if not node.gpus) if share else 0
     workers, in_flight = _workers(config, sum(fitting.values()) + beside)
+    in_flight = at_a_time(config, device, workers, in_flight)
     rooms = [
         _room(config, _part(node.machine, share), device, in_flight)
         for node in wide

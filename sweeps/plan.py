@@ -12,7 +12,11 @@ from sweeps.config import SweepConfig
 from sweeps.machine import Machine
 from sweeps.space import Space
 
-__all__ = ["Plan", "estimate_member_bytes", "plan"]
+__all__ = ["MOST_ON_CPU", "Plan", "at_a_time", "estimate_member_bytes", "plan"]
+
+MOST_ON_CPU = 64
+"""Members of a worker on a CPU; more train no faster in all (docs/performance.md), but come to
+their rungs later, and the sampler learns of fewer ends."""
 
 _USABLE = 0.8
 """Share of the memory that is planned with; the estimate below is one."""
@@ -51,7 +55,8 @@ def plan(config: SweepConfig, machine: Machine) -> Plan:
     """Plans a sweep; what the config leaves at "auto" is decided here.
 
     In flight is what the sampler bears (`StudySettings.in_flight`: a quarter of the trials under
-    TPE), but never so little that a worker asked for stands idle. There is a worker for each
+    TPE), on CPUs no more than `MOST_ON_CPU` members to a worker, but never so little that a worker
+    asked for stands idle. There is a worker for each
     CUDA device, else for each core, as far as there are trials in flight and memory for a trial
     in each. Slots hold what is in flight, as far as memory goes.
 
@@ -71,6 +76,7 @@ def plan(config: SweepConfig, machine: Machine) -> Plan:
             right = f"must be >= resources.workers = {workers}, so that each has a trial"
             raise ConfigError("search.max_in_flight", in_flight, right)
         in_flight = max(in_flight, workers)
+    in_flight = at_a_time(config, device, workers, in_flight)
     slots = _slots(config, machine, device, workers, math.ceil(in_flight / workers), member)
     return Plan(
         workers=workers,
@@ -80,6 +86,14 @@ def plan(config: SweepConfig, machine: Machine) -> Plan:
         max_in_flight=min(in_flight, workers * (slots // settings.seeds)),
         estimated_bytes_per_worker=None if member is None else _WORKER_BYTES + slots * member,
     )
+
+
+def at_a_time(config: SweepConfig, device: str, workers: int, in_flight: int) -> int:
+    """Of so many trials in flight those that speed the workers up; what is asked for stands."""
+    asked = {config.search.max_in_flight, config.resources.slots} - {"auto"}
+    if device != "cpu" or asked:
+        return in_flight
+    return min(in_flight, workers * max(1, MOST_ON_CPU // config.train.seeds))
 
 
 def _device(config: SweepConfig, machine: Machine) -> str:

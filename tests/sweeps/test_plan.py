@@ -9,7 +9,7 @@ import pytest
 from gan_core.config import ConfigError
 from sweeps.config_file import load_config
 from sweeps.machine import Machine
-from sweeps.plan import estimate_member_bytes, plan
+from sweeps.plan import MOST_ON_CPU, estimate_member_bytes, plan
 
 GIB = 2**30
 LAPTOP = Machine(cores=4, memory_bytes=16 * 2**30)
@@ -29,6 +29,15 @@ def test_a_quarter_of_the_trials_is_in_flight_spread_over_the_cores():
 
 def test_random_sampling_has_nothing_to_wait_for():
     assert planned("search.sampler=random", "search.trials=64").max_in_flight == 64
+
+
+def test_a_core_takes_no_more_members_than_speed_it_up_unless_it_is_asked_to():
+    assert planned("search.trials=5000", "train.seeds=2").slots == MOST_ON_CPU
+    assert planned("search.trials=5000", "train.seeds=2").max_in_flight == 4 * MOST_ON_CPU // 2
+    assert planned("search.trials=500", "train.seeds=100").max_in_flight == 4
+    assert planned("search.trials=5000", "search.max_in_flight=1000").max_in_flight == 1000
+    assert planned("search.trials=5000", "resources.slots=128").slots == 128
+    assert planned("search.trials=5000", machine=GPUS).max_in_flight == 1250
 
 
 @pytest.mark.parametrize("trials", [1, 2, 3, 5, 17, 64, 1000])
@@ -74,7 +83,7 @@ def test_fewer_trials_in_flight_than_workers_are_refused():
 
 
 def test_slots_fit_the_memory_and_hold_one_trial_at_least():
-    config = ["search.trials=4000", "resources.workers=1"]
+    config = ["search.trials=4000", "search.max_in_flight=1000", "resources.workers=1"]
     roomy = planned(*config, machine=Machine(cores=1, memory_bytes=1024 * GIB))
     small = planned(*config, machine=Machine(cores=1, memory_bytes=2 * GIB))
     assert roomy.slots == 2000
