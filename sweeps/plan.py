@@ -14,8 +14,8 @@ from sweeps.space import Space
 
 __all__ = ["MOST_ON_CPU", "Plan", "at_a_time", "estimate_member_bytes", "plan"]
 
-MOST_ON_CPU = 64
-"""Members of a worker on a CPU; more train no faster in all (docs/performance.md), but come to
+MOST_ON_CPU = 32
+"""Members of a worker on a CPU; more train hardly faster in all (docs/performance.md), but come to
 their rungs later, and the sampler learns of fewer ends."""
 
 _USABLE = 0.8

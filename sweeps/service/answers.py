@@ -1,7 +1,7 @@
 """What is computed from sweeps, kept until they change.
 
 The event loop never computes: one other process does, one thing at a time, and what it made is kept
-as bytes. While sweeps run their pages may lag behind, so that at most a twentieth of a core goes
+as bytes. While sweeps run their pages may lag behind, so that at most three hundredths of a core go
 into all of them.
 """
 
@@ -29,7 +29,7 @@ __all__ = ["Answer", "Answers", "matches"]
 _LARGEST_BYTES = 64 << 20
 _MOST_WAITING = 100
 _WITHIN_S = 60.0
-_SHARE = 0.05
+_SHARE = 0.03
 """Of the time that may go into all that somebody has an older answer to already."""
 _ASKED_WITHIN_S, _MOST_WANTED = 10.0, 1000
 
@@ -74,6 +74,7 @@ class Answers:
         self._kept_bytes = 0
         self._under_way: dict[_Key, asyncio.Task[Answer]] = {}
         self._wanted: dict[_Key, float] = {}
+        self._lagging: dict[_Key, float] = {}
         self._renewing: set[asyncio.Task[Answer]] = set()
         self._rests_until = 0.0
         self._build = versions()["gansweep"]
@@ -110,6 +111,7 @@ class Answers:
             if found.etag == etag:
                 return found
             if may_be_stale:
+                self._lagging[key] = time.monotonic()
                 if is_over or self._may_renew(key):
                     self._renew(key, sweeps, at_rest=not is_over)
                 return replace(found, is_stale=True)
@@ -172,9 +174,12 @@ class Answers:
 
     def _may_renew(self, key: _Key) -> bool:
         """Whether it is the turn of this older answer: the oldest that is asked for goes first."""
-        if self._renewing or time.monotonic() < self._rests_until:
+        now = time.monotonic()
+        if self._renewing or now < self._rests_until:
             return False
-        oldest = min(self._asked_for(), key=lambda each: self._kept[each].made_at)
+        recent = {k: at for k, at in self._lagging.items() if now - at < _ASKED_WITHIN_S}
+        self._lagging = recent
+        oldest = min(recent.keys() & self._kept.keys(), key=lambda each: self._kept[each].made_at)
         rested_s = time.time() - self._kept[key].made_at
         return key == oldest and rested_s > self._kept[key].cost_s / _SHARE
 
@@ -222,6 +227,7 @@ class Answers:
         except ReaderDied:
             raise Refusal(503, "the process that reads sweeps has died: try again") from None
         answer = Answer(content, is_packed, kind, etag, time.time(), cost_s)
+        self._lagging.pop(key, None)
         self._keep(key, answer)
         return answer
 

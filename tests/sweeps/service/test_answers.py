@@ -146,6 +146,22 @@ def test_all_that_is_asked_for_of_a_sweep_is_renewed_together_and_then_there_is_
     assert took_s > 3 * 0.02 / 0.05
 
 
+def test_older_answers_that_are_still_true_hold_no_other_back(ask, begun_sweep):
+    begun_sweep("finished")
+
+    async def use(answers, directory):
+        await answers.get("numbered", ["finished"])
+        await answers.get("numbered", ["digits"])
+        await changed(answers, directory)
+        end = time.monotonic() + 30
+        while (await answers.get("numbered", ["digits"])).is_stale:
+            assert not (await answers.get("numbered", ["finished"])).is_stale
+            assert time.monotonic() < end
+            await asyncio.sleep(0.01)
+
+    ask(use)
+
+
 def test_what_is_kept_has_a_bound(ask):
     async def use(answers, directory):
         for size in range(200, 230):
