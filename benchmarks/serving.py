@@ -1,10 +1,12 @@
 """What the service bears and what it costs a sweep: `python -m benchmarks.serving [--out FILE]`.
 
 Fills a storage with copies of a sweep of 500 trials, serves it, runs another sweep in it that takes
-all cores, and lets clients watch as the pages do: each asks for its parts every two seconds with
-the tags of what it has, and opens a page anew now and then. First it says how long they wait and
-how much memory the service takes; then clients and service are stopped and let go on by turns, and
-what the sweep gets done with and without them is compared. Prints JSON.
+all cores, and lets clients watch as the pages do: each asks for its parts every two or six seconds
+with the tags of what it has, and opens a page anew now and then. First it says how long they wait
+and what memory and share of the machine the service takes, which the sweep then lacks; then clients
+and service are stopped and let go on by turns, and what the sweep gets done with and without them is
+compared: a turn of less than some minutes has one renewal of the sweep's page more or less. Prints
+JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from benchmarks.soak import _own_kib as own_kib
 
 __all__ = ["Watchers", "fill", "measure"]
 
-_EVERY_S = 2.0  # as `data-every` of the pages
+_EVERY_S = 2.0  # as `data-every` of the pages' lists and heads
+_SELDOM_S = 6.0  # and of what is below a head
 _OPENS_EVERY_S = 30.0
 _SETTLES_S = 20.0
 _CORES = os.cpu_count() or 1
@@ -106,14 +109,19 @@ class Watchers:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         tags: dict[str, str] = {}
         opens = time.monotonic() + rng.uniform(0, _OPENS_EVERY_S)
+        due = dict.fromkeys(parts, 0.0)
         while time.monotonic() < end:
             if time.monotonic() >= opens:
                 opens = time.monotonic() + _OPENS_EVERY_S
                 await self._get(reader, writer, f"{kind} page", page, {})
             for part in parts:
-                what = f"{kind} {part.rpartition('/')[2]}"
-                await self._get(reader, writer, what, part, tags)
-            await asyncio.sleep(_EVERY_S)
+                if time.monotonic() < due[part]:
+                    continue
+                name = part.rpartition("/")[2]
+                await self._get(reader, writer, f"{kind} {name}", part, tags)
+                seldom = name in ("body", "charts")
+                due[part] = time.monotonic() + (_SELDOM_S if seldom else _EVERY_S)
+            await asyncio.sleep(max(0.0, min(due.values()) - time.monotonic()))
         writer.close()
 
     async def _get(
@@ -172,8 +180,8 @@ def measure(
         "sweeps": sweeps,
         "trials": trials,
         "clients": clients,
-        "asked": f"each {_EVERY_S:g} s after an answer, as the pages do; a page in "
-        f"{_OPENS_EVERY_S:g} s",
+        "asked": f"each {_EVERY_S:g} or {_SELDOM_S:g} s after an answer, as the pages do; "
+        f"a page in {_OPENS_EVERY_S:g} s",
         "at_first": {what: _latency(waits) for what, waits in sorted(cold.waits.items())},
         "watched": watched,
         "cost": cost,
@@ -242,8 +250,10 @@ def _watch(watchers: Watchers, seconds: float, service: int) -> dict[str, Any]:
 
     asyncio.run(both())
     wall = time.monotonic() - begun
+    taken = _cpu_s([service]) - used + _cpu_s(descendants(service)) - read
     return {
         "seconds": wall,
+        "share_of_machine": taken / wall / _CORES,
         "requests_per_s": sum(map(len, watchers.waits.values())) / wall,
         "statuses": dict(watchers.statuses),
         "waits": {what: _latency(waits) for what, waits in sorted(watchers.waits.items())},
