@@ -4,8 +4,8 @@ Fills a storage with copies of a sweep of 500 trials, serves it, runs another sw
 all cores, and lets clients watch as the pages do: each asks for its parts every two or six seconds
 with the tags of what it has, and opens a page anew now and then. First it says how long they wait
 and what memory and share of the machine the service takes, which the sweep then lacks; then clients
-and service are stopped and let go on by turns, and what the sweep gets done with and without them is
-compared: a turn of less than some minutes has one renewal of the sweep's page more or less. Prints
+and service are stopped and let go on by turns, and what the sweep gets done with and without them
+is compared: a turn of less than some minutes has one renewal of the page more or less. Prints
 JSON.
 """
 

@@ -253,11 +253,7 @@ class Store:
         self._files.put(weights_name(trial, seed), content)
 
     def drop_weights(self, trial: int, seed: int) -> None:
-        """Remove a member's networks, if an earlier attempt at its trial left any.
-
-        Raises:
-            StorageError: They cannot be removed.
-        """
+        """Remove a member's networks if they are there; raises StorageError if they stay."""
         self._files.remove([weights_name(trial, seed)])
 
     @contextlib.contextmanager
