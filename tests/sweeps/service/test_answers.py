@@ -101,6 +101,7 @@ def test_an_older_answer_does_until_the_new_one_is_made_but_not_for_who_must_hav
     ask(use)
 
 
+@pytest.mark.slow  # waits for three changes to be seen
 def test_what_is_dear_is_not_made_again_at_every_change(ask):
     async def use(answers, directory):
         await answers.get("numbered", ["digits"], {"wait": "0.5"})
@@ -128,6 +129,7 @@ def test_of_a_sweep_that_runs_no_more_the_end_is_shown_without_a_rest(ask, monke
     assert took_s < 0.5 / 0.05
 
 
+@pytest.mark.slow  # rests
 def test_all_that_is_asked_for_of_a_sweep_is_renewed_together_and_then_there_is_a_rest(ask):
     async def use(answers, directory):
         keys = [{"wait": "0.02", "n": f"{n}"} for n in range(3)]
@@ -186,6 +188,7 @@ def test_what_is_refused_is_not_kept(ask):
     assert ask(use) == 2
 
 
+@pytest.mark.slow  # begins a service
 def test_a_service_ends_whatever_is_being_computed(
     begin_service, begun_sweep, tmp_path, monkeypatch
 ):
