@@ -30,8 +30,6 @@ class Ticket:
     Resuming a sweep breaks nothing, and what gets on does not break its workers."""
     step: int = 0
     """The rung that it reached last."""
-    was_let_on: bool = False
-    """Whether an earlier attempt trained on from there."""
     got_on: bool = False
     """Whether it came further than ever before since it was given away last."""
     claimed: bool = True

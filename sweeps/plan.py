@@ -56,9 +56,9 @@ def plan(config: SweepConfig, machine: Machine) -> Plan:
 
     In flight is what the sampler bears (`StudySettings.in_flight`: a quarter of the trials under
     TPE), on CPUs no more than `MOST_ON_CPU` members to a worker, but never so little that a worker
-    asked for stands idle. There is a worker for each
-    CUDA device, else for each core, as far as there are trials in flight and memory for a trial
-    in each. Slots hold what is in flight, as far as memory goes.
+    asked for stands idle. There is a worker for each CUDA device, else for each core, as far as
+    there are trials in flight and memory for a trial in each. Slots hold what is in flight, as far
+    as memory goes.
 
     Raises:
         ConfigError: CUDA is asked for and there is none, more workers than may be in flight, or

@@ -8,7 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -23,7 +23,7 @@ from sweeps.sampler import make_sampler
 from sweeps.settings import StudySettings
 from sweeps.study_place import Place, open_own_storage, study_name
 
-__all__ = ["Record"]
+__all__ = ["Heard", "Record"]
 
 # User attributes of a trial.
 _HYPERPARAMETERS, _SEEDS, _OWNER, _OUTCOME = "hyperparameters", "seeds", "owner", "outcome"
@@ -37,6 +37,15 @@ _BY_STATE = {
     TrialState.PRUNED: Outcome.PRUNED,
     TrialState.FAIL: Outcome.FAILED,
 }
+
+
+class Heard(NamedTuple):
+    """What a report was, beside what attempts at its trial had reported before."""
+
+    is_further: bool
+    """None came so far."""
+    was_let_on: bool
+    """One reported the same there, and then a later rung."""
 
 
 class Record:
@@ -119,27 +128,22 @@ class Record:
 
     # --- trials go on
 
-    def report(self, report: RungReport) -> bool:
-        """Reports a value to Optuna; returns whether the trial never came so far before.
+    def report(self, report: RungReport) -> Heard:
+        """Reports a value to Optuna.
 
         Through the storage, since `Trial.report` keeps a step's first value: a later attempt's
         replaces an earlier one's, as its rows do, so that the study and the results agree.
         """
         trial_id = self._id(report.trial)
         known = self._storage.get_trial(trial_id).intermediate_values
-        is_further = all(report.step > step for step in known)
-        if known.get(report.step) != report.value:
+        furthest = max(known, default=-1)
+        is_same = known.get(report.step) == report.value
+        if not is_same:
             self._storage.set_trial_intermediate_value(trial_id, report.step, report.value)
             self._values[report.step][report.trial] = report.value
-        return is_further
-
-    def let_on(self, report: RungReport) -> bool:
-        """Whether an earlier attempt at the trial reported the same there, and then a later rung.
-
-        To be asked before `report`.
-        """
-        known = self._storage.get_trial(self._id(report.trial)).intermediate_values
-        return known.get(report.step) == report.value and max(known) > report.step
+        return Heard(
+            is_further=report.step > furthest, was_let_on=is_same and report.step < furthest
+        )
 
     def judges(self, report: RungReport) -> bool:
         """Whether the pruner ends the trial at this rung."""

@@ -137,14 +137,13 @@ class StudyOwner:
         # All are in before the first is judged: see `sweeps.pruner`.
         ordered = sorted(reports, key=lambda report: report.step)
         latest = {report.trial: report for report in ordered}
-        for report in ordered:
-            self._report(worker, report)
+        let_on = {report.trial: self._report(worker, report) for report in ordered}
         for final in finals:
             self._finish(worker, final)
         ended = {final.trial for final in finals}
         dropped = self._ledger.claim(worker, held)
         for trial in sorted(latest):
-            self._judge(worker, latest[trial])
+            self._judge(worker, latest[trial], was_let_on=let_on[trial])
         lost, refills = ([], []) if self._stopping else self._give_out(worker, want, idle=not held)
         return Reply(
             prune=tuple(trial for trial in held if self._is_condemned(worker, trial)),
@@ -243,14 +242,16 @@ class StudyOwner:
 
     # --- what workers reached
 
-    def _report(self, worker: str, report: RungReport) -> None:
+    def _report(self, worker: str, report: RungReport) -> bool:
+        """Returns whether an earlier attempt was let on from there."""
         ticket = self._ledger.held(worker, report.trial)
         if ticket is None:
-            return
+            return False
         ticket.step = report.step
-        ticket.was_let_on = self._record.let_on(report)
-        if self._record.report(report):
+        heard = self._record.report(report)
+        if heard.is_further:
             self._got_on(worker, ticket)
+        return heard.was_let_on
 
     def _got_on(self, worker: str, ticket: Ticket) -> None:
         """What comes further than ever before does not break its workers."""
@@ -261,7 +262,7 @@ class StudyOwner:
         if self._ledger.got_on(worker):
             self._record.write_lives(self._run_id, self._ledger.lives)
 
-    def _judge(self, worker: str, report: RungReport) -> None:
+    def _judge(self, worker: str, report: RungReport, *, was_let_on: bool) -> None:
         ticket = self._ledger.held(worker, report.trial)
         if ticket is None or self._settings.pruner is Pruner.NONE:
             return
@@ -269,9 +270,9 @@ class StudyOwner:
         if self._record.excess(ticket, report.diverged) > 0:
             ticket.condemned = True
             return
-        # What an earlier attempt was let do by others than report now it may do again: it may have
-        # left more than this one would come to.
-        if not ticket.was_let_on:
+        # An earlier attempt went on from here, when fewer had reported: ended here, this one would
+        # not come to what that one has left.
+        if not was_let_on:
             ticket.condemned |= self._record.judges(report)
 
     def _is_condemned(self, worker: str, trial: int) -> bool:

@@ -73,8 +73,7 @@ class Answers:
         self._kept: OrderedDict[_Key, Answer] = OrderedDict()
         self._kept_bytes = 0
         self._under_way: dict[_Key, asyncio.Task[Answer]] = {}
-        self._wanted: dict[_Key, float] = {}
-        self._lagging: dict[_Key, float] = {}
+        self._wanted: dict[_Key, tuple[float, str]] = {}  # when it was asked for last, its ETag
         self._renewing: set[asyncio.Task[Answer]] = set()
         self._rests_until = 0.0
         self._build = versions()["gansweep"]
@@ -102,7 +101,7 @@ class Answers:
         key, sweeps, is_over = await self._asked(view, names, params)
         etag = self._etag(key, sweeps)
         if may_be_stale:
-            self._wanted[key] = time.monotonic()
+            self._wanted[key] = time.monotonic(), etag
             if len(self._wanted) > _MOST_WANTED:
                 self._asked_for()
         found = self._kept.get(key)
@@ -111,7 +110,6 @@ class Answers:
             if found.etag == etag:
                 return found
             if may_be_stale:
-                self._lagging[key] = time.monotonic()
                 if is_over or self._may_renew(key):
                     self._renew(key, sweeps, at_rest=not is_over)
                 return replace(found, is_stale=True)
@@ -174,19 +172,19 @@ class Answers:
 
     def _may_renew(self, key: _Key) -> bool:
         """Whether it is the turn of this older answer: the oldest that is asked for goes first."""
-        now = time.monotonic()
-        if self._renewing or now < self._rests_until:
+        if self._renewing or time.monotonic() < self._rests_until:
             return False
-        recent = {k: at for k, at in self._lagging.items() if now - at < _ASKED_WITHIN_S}
-        self._lagging = recent
-        oldest = min(recent.keys() & self._kept.keys(), key=lambda each: self._kept[each].made_at)
+        lagging = [k for k in self._asked_for() if self._kept[k].etag != self._wanted[k][1]]
+        oldest = min(lagging, key=lambda each: self._kept[each].made_at)
         rested_s = time.time() - self._kept[key].made_at
         return key == oldest and rested_s > self._kept[key].cost_s / _SHARE
 
     def _asked_for(self) -> set[_Key]:
         """What somebody looks at just now."""
         now = time.monotonic()
-        recent = {k: at for k, at in self._wanted.items() if now - at < _ASKED_WITHIN_S}
+        recent = {
+            k: wanted for k, wanted in self._wanted.items() if now - wanted[0] < _ASKED_WITHIN_S
+        }
         self._wanted = recent
         return recent.keys() & self._kept.keys()
 
@@ -227,7 +225,6 @@ class Answers:
         except ReaderDied:
             raise Refusal(503, "the process that reads sweeps has died: try again") from None
         answer = Answer(content, is_packed, kind, etag, time.time(), cost_s)
-        self._lagging.pop(key, None)
         self._keep(key, answer)
         return answer
 
