@@ -10,23 +10,20 @@ the share of a core that the owner and its driver take.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import random
 import secrets
 import shutil
 import socket
-import statistics
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe, load_averages
+from benchmarks.processes import cpu_seconds, processes, title
+from benchmarks.session import Session, latency
 from sweeps.config import SweepConfig
 from sweeps.config_file import load_config
 from sweeps.plan import Plan
@@ -37,6 +34,7 @@ __all__ = ["measure", "prefill"]
 
 _STATUS_EVERY_S = 0.5  # as the driver of a sweep asks
 _MARGIN_S = 120.0
+_OWNER = "ray::FencedStudyOwner"
 
 
 def prefill(journal: Path, trials: int) -> None:
@@ -201,9 +199,9 @@ def _run(
         "seconds": wall,
         "trials_ended": after.finished - before.finished,
         "trials_begun_per_s": sum(count for _, count in log) / (worked / len(runs)),
-        "exchanges_with_new_trials": _latency([took for took, count in log if count]),
-        "exchanges_without": _latency([took for took, count in log if not count]),
-        "status": _latency(waiting),
+        "exchanges_with_new_trials": latency([took for took, count in log if count]),
+        "exchanges_without": latency([took for took, count in log if not count]),
+        "status": latency(waiting),
         "waiting_share": sum(took for took, _ in log) / worked,
         "empty_slots_share": sum(run["idle_trials_s"] for run in runs) / (worked * trials),
         "cores_used": cores,
@@ -220,27 +218,10 @@ def _watch(owner: Any, waiting: list[float], over: threading.Event) -> None:
         waiting.append(time.monotonic() - asked)
 
 
-def _latency(seconds: Sequence[float]) -> dict[str, float]:
-    ordered = sorted(seconds) or [float("nan")]
-    return {
-        "count": len(seconds),
-        "median_ms": 1e3 * statistics.median(ordered),
-        "p95_ms": 1e3 * ordered[int(0.95 * (len(ordered) - 1))],
-        "max_ms": 1e3 * ordered[-1],
-    }
-
-
 def _cpu_seconds() -> dict[str, float]:
     """That the owner and this process, the driver, have used."""
-    used = {"driver": time.process_time(), "owner": 0.0}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if (path / "cmdline").read_text().startswith("ray::FencedStudyOwner"):
-                fields = (path / "stat").read_text().rpartition(")")[2].split()
-                used["owner"] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        except OSError:
-            continue
-    return used
+    owners = [process for process in processes() if title(process).startswith(_OWNER)]
+    return {"driver": time.process_time(), "owner": cpu_seconds(owners)}
 
 
 @contextmanager
@@ -288,7 +269,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--out", type=Path, help="file that the JSON is written to, too")
     given = parser.parse_args()
-    before = load_averages()
+    session = Session()
     measured = measure(
         past=given.past,
         nodes=given.nodes,
@@ -297,12 +278,7 @@ def main() -> None:
         rate=given.rate,
         seconds=given.seconds,
     )
-    session = describe("cpu") | {"load_before": before, "load_after": load_averages()}
-    text = json.dumps({"session": session, "exchange": measured}, indent=1) + "\n"
-    sys.stdout.write(text)
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(text)
+    session.tell(given.out, exchange=measured)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import time
@@ -11,7 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Finished", "marked_processes", "proportional_bytes", "run_watched"]
+from benchmarks.processes import proportional_bytes
+
+__all__ = ["Finished", "marked_processes", "run_watched"]
 
 _MARK = "GANSWEEP_BENCHMARK_RUN"
 _TICK_S = 0.5
@@ -86,16 +87,6 @@ def marked_processes(mark: str) -> list[int]:
         except OSError:  # another user's, or gone
             continue
     return found
-
-
-def proportional_bytes(process: int) -> int:
-    """Proportional set size: pages that several processes share count once in all."""
-    try:
-        text = Path(f"/proc/{process}/smaps_rollup").read_text()
-    except OSError:
-        return 0
-    found = re.search(r"^Pss:\s+(\d+) kB", text, flags=re.MULTILINE)
-    return 1024 * int(found[1]) if found else 0
 
 
 def _wait(child: subprocess.Popen[bytes]) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import random
 import shutil
@@ -25,17 +24,15 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pyarrow.dataset as ds
 
-from benchmarks.machine import describe, load_averages
-from benchmarks.soak import _descendants as descendants
-from benchmarks.soak import _environment as environment
-from benchmarks.soak import _own_kib as own_kib
+from benchmarks.processes import anonymous_bytes, cpu_seconds, descendants, sweeps_environment
+from benchmarks.session import Session, latency
 
 __all__ = ["Watchers", "fill", "measure"]
 
@@ -68,7 +65,7 @@ def fill(storage: Path, sweeps: int, trials: int, template: Path | None) -> None
             [*_sweeps("run"), "--name", "s000", "--storage", storage, *changes],
             check=True,
             stdout=subprocess.DEVNULL,
-            env=environment(),
+            env=sweeps_environment(),
         )
     shutil.rmtree(first / "logs", ignore_errors=True)
     for number in range(1, sweeps):
@@ -182,7 +179,7 @@ def measure(
         "clients": clients,
         "asked": f"each {_EVERY_S:g} or {_SELDOM_S:g} s after an answer, as the pages do; "
         f"a page in {_OPENS_EVERY_S:g} s",
-        "at_first": {what: _latency(waits) for what, waits in sorted(cold.waits.items())},
+        "at_first": {what: latency(waits) for what, waits in sorted(cold.waits.items())},
         "watched": watched,
         "cost": cost,
     }
@@ -196,7 +193,7 @@ def _served(storage: Path) -> Iterator[tuple[int, int, str]]:
         _sweeps("serve", "--no-ray", "--port", "0", "--storage", str(storage)),
         stdout=subprocess.PIPE,
         text=True,
-        env=environment() | state,
+        env=sweeps_environment() | state,
     )
     try:
         assert process.stdout is not None
@@ -219,7 +216,7 @@ def _sweeping(storage: Path) -> Iterator[int]:
             [*_sweeps("run"), "--name", "running", "--storage", storage, *changes],
             stdout=printed,
             stderr=subprocess.STDOUT,
-            env=environment(),
+            env=sweeps_environment(),
         )
     try:
         while not list((storage / "running").glob("trials/*.parquet")):
@@ -236,13 +233,13 @@ def _sweeping(storage: Path) -> Iterator[int]:
 def _watch(watchers: Watchers, seconds: float, service: int) -> dict[str, Any]:
     """How long the clients wait, and what the service takes meanwhile."""
     memory: list[tuple[float, float, float]] = []
-    begun, used, own = time.monotonic(), _cpu_s([service]), time.process_time()
-    read = _cpu_s(descendants(service))
+    begun, used, own = time.monotonic(), cpu_seconds([service]), time.process_time()
+    read = cpu_seconds(descendants(service))
 
     async def look() -> None:
         while time.monotonic() - begun < seconds:
-            parts = (own_kib(service), sum(map(own_kib, descendants(service))))
-            memory.append((time.monotonic() - begun, parts[0] / 1024, parts[1] / 1024))
+            own, readers = anonymous_bytes(service), map(anonymous_bytes, descendants(service))
+            memory.append((time.monotonic() - begun, own / 2**20, sum(readers) / 2**20))
             await asyncio.sleep(2)
 
     async def both() -> None:
@@ -250,16 +247,16 @@ def _watch(watchers: Watchers, seconds: float, service: int) -> dict[str, Any]:
 
     asyncio.run(both())
     wall = time.monotonic() - begun
-    taken = _cpu_s([service]) - used + _cpu_s(descendants(service)) - read
+    taken = cpu_seconds([service]) - used + cpu_seconds(descendants(service)) - read
     return {
         "seconds": wall,
         "share_of_machine": taken / wall / _CORES,
         "requests_per_s": sum(map(len, watchers.waits.values())) / wall,
         "statuses": dict(watchers.statuses),
-        "waits": {what: _latency(waits) for what, waits in sorted(watchers.waits.items())},
+        "waits": {what: latency(waits) for what, waits in sorted(watchers.waits.items())},
         "cores_used": {
-            "service": (_cpu_s([service]) - used) / wall,
-            "reader": (_cpu_s(descendants(service)) - read) / wall,
+            "service": (cpu_seconds([service]) - used) / wall,
+            "reader": (cpu_seconds(descendants(service)) - read) / wall,
             "clients": (time.process_time() - own) / wall,
         },
         "memory": {
@@ -321,8 +318,8 @@ def _marks(team: list[int], sweep: int, storage: Path) -> dict[str, float]:
     return {
         "wall_s": time.monotonic(),
         "steps": _steps(storage / "running"),
-        "sweep_s": _cpu_s([sweep, *descendants(sweep)]),
-        "service_s": _cpu_s(team),
+        "sweep_s": cpu_seconds([sweep, *descendants(sweep)]),
+        "service_s": cpu_seconds(team),
         "clients_s": time.process_time(),
     }
 
@@ -334,22 +331,6 @@ def _steps(directory: Path) -> float:
             table = ds.dataset(directory / "history").to_table(columns=["interval_steps"])
             return float(sum(table["interval_steps"].to_pylist()))
     raise RuntimeError(f"{directory}: its history goes faster than it can be read")
-
-
-def _cpu_s(processes: list[int]) -> float:
-    """Seconds of processors, of those that have ended too if they were waited for."""
-    ticks = 0
-    for process in processes:
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _latency(seconds: list[float]) -> dict[str, float]:
-    ordered = sorted(seconds)
-    at: Callable[[float], float] = lambda share: 1e3 * ordered[int(share * (len(ordered) - 1))]  # noqa: E731
-    return {"count": len(ordered), "median_ms": at(0.5), "p95_ms": at(0.95), "max_ms": at(1.0)}
 
 
 def main() -> None:
@@ -365,7 +346,7 @@ def main() -> None:
     parser.add_argument("--template", type=Path, help="a sweep to copy; else one is run first")
     parser.add_argument("--out", type=Path, help="file that the JSON is written to, too")
     given = parser.parse_args()
-    before = load_averages()
+    session = Session()
     measured = measure(
         sweeps=given.sweeps,
         trials=given.trials,
@@ -376,12 +357,7 @@ def main() -> None:
         turn_s=given.turn_seconds,
         template=given.template,
     )
-    session = describe("cpu") | {"load_before": before, "load_after": load_averages()}
-    text = json.dumps({"session": session, "serving": measured}, indent=1) + "\n"
-    sys.stdout.write(text)
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(text)
+    session.tell(given.out, serving=measured)
 
 
 if __name__ == "__main__":

@@ -15,21 +15,19 @@ when the driver sums the sweep up, is told apart.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe, load_averages
+from benchmarks.processes import anonymous_bytes, descendants, sweeps_environment, title
+from benchmarks.session import Session
 
 __all__ = ["LIMIT_MIB", "OWNER_LIMIT_MIB", "Series", "judged", "measure", "plot", "slope"]
 
@@ -121,7 +119,11 @@ def measure(trials: int, limit_s: float) -> tuple[list[Series], dict[str, Any]]:
         begin = time.monotonic()
         with log.open("w") as printed:
             sweep = subprocess.Popen(
-                command, cwd=folder, stdout=printed, stderr=subprocess.STDOUT, env=_environment()
+                command,
+                cwd=folder,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                env=sweeps_environment(),
             )
         ended = _Ended(Path(folder) / "runs" / "soak" / "study.journal")
         found: dict[int, Series] = {}
@@ -139,12 +141,6 @@ def measure(trials: int, limit_s: float) -> tuple[list[Series], dict[str, Any]]:
             "seconds": seconds,
             "journal_mib": journal / 2**20,
         }
-
-
-def _environment() -> dict[str, str]:
-    root = str(Path(__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
 
 
 class _Ended:
@@ -169,56 +165,29 @@ class _Ended:
 
 def _look(driver: int, trials: int, found: dict[int, Series]) -> None:
     """Adds what each process of the sweep takes now."""
-    for process in (driver, *_descendants(driver)):
+    for process in (driver, *descendants(driver)):
         try:
             status = Path(f"/proc/{process}/status").read_text()
-            title = Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")
         except OSError:
             continue
         resident = re.search(r"^VmRSS:\s+(\d+) kB", status, flags=re.MULTILINE)
         if resident is None:
             continue
-        role = _role(title)
+        role = _role(title(process))
         series = found.setdefault(process, Series(role, process))
         if series.role not in _OURS:
             series.role = role  # Ray names a process when it gets something to do
         series.trials.append(trials)
         series.rss_mib.append(int(resident[1]) / 1024)
-        series.own_mib.append(_own_kib(process) / 1024)
+        series.own_mib.append(anonymous_bytes(process) / 2**20)
 
 
-def _own_kib(process: int) -> int:
-    """Anonymous memory: what others share with the process, or stop sharing, does not change it."""
-    try:
-        text = Path(f"/proc/{process}/smaps_rollup").read_text()
-    except OSError:
-        return 0
-    found = re.search(r"^Anonymous:\s+(\d+) kB", text, flags=re.MULTILINE)
-    return int(found[1]) if found else 0
-
-
-def _role(title: str) -> str:
+def _role(name: str) -> str:
     for role, pattern in _ROLES.items():
-        if re.search(pattern, title):
+        if re.search(pattern, name):
             return role
-    words = [Path(word).name for word in title.split() if not word.startswith("-")]
+    words = [Path(word).name for word in name.split() if not word.startswith("-")]
     return " ".join(words[:2])[:40] or "unknown"
-
-
-def _descendants(process: int) -> list[int]:
-    children: dict[int, list[int]] = defaultdict(list)
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        children[parent].append(int(path.name))
-    found, left = [], [process]
-    while left:
-        for child in children[left.pop()]:
-            found.append(child)
-            left.append(child)
-    return found
 
 
 def judged(found: Sequence[Series]) -> list[dict[str, Any]]:
@@ -285,7 +254,7 @@ def main() -> None:
     parser.add_argument("--limit-s", type=float, default=3600, help="stop after so many seconds")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder")
     given = parser.parse_args()
-    before = load_averages()
+    session = Session()
     found, sweep = measure(given.trials, given.limit_s)
     rows = judged(found)
     for row in rows:
@@ -296,10 +265,8 @@ def main() -> None:
             f"trials, limit {row['limit']:.0f}: {word}; "
             f"closing {row['own_mib_closing'] or 0:.0f}\n"
         )
-    session = describe("cpu") | {"load_before": before, "load_after": load_averages()}
     given.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"session": session, "sweep": sweep, "processes": rows}, indent=1)
-    (given.out / "soak.json").write_text(text + "\n")
+    (given.out / "soak.json").write_text(session.told(sweep=sweep, processes=rows))
     plot(found, given.out / "soak.svg")
     sys.exit(0 if rows and all(row["flat"] for row in rows) else 1)
 
