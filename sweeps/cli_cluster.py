@@ -137,7 +137,15 @@ def show_job(name: str | None, address: str) -> int:
     typer.echo(f"Results: {job.storage}/{job.name}")
     for line in printed[-_CLOSING_LINES if job.is_over else -1 :]:
         typer.echo(line)
-    return OURS if job.status == "FAILED" else DONE
+    return _verdict(job)
+
+
+def _verdict(job: Job) -> int:
+    """The exit code of a command that showed a job; says why it failed if it did."""
+    if job.failure:
+        typer.echo(f"gansweep: {job.name} failed: {job.failure}", err=True)
+        return OURS
+    return DONE
 
 
 def logs(
@@ -166,7 +174,7 @@ def logs(
                 sys.stdout.flush()
         except KeyboardInterrupt:
             return DONE
-        return OURS if jobs.job(name).status == "FAILED" else DONE
+        return _verdict(jobs.job(name))
 
 
 def stop(

@@ -18,7 +18,7 @@ from sweeps.cluster_plan import gpu_share
 from sweeps.config import SweepConfig
 from sweeps.demand import Demand
 from sweeps.ledger import MOST_BREAKS
-from sweeps.mistakes import SweepFailure
+from sweeps.mistakes import SweepFailure, last_line
 from sweeps.nodes import Expected
 from sweeps.owner import end_owner, own_study
 from sweeps.plan import Plan
@@ -80,7 +80,7 @@ class Fleet:
         try:
             status: StudyStatus = ray.get(self._owner.status.remote())
         except RayActorError as error:
-            raise SweepError(f"the study's owner cannot live: {_last_line(error)}") from None
+            raise SweepError(f"the study's owner cannot live: {last_line(error)}") from None
         self._demand.hear(status)
         return status
 
@@ -135,7 +135,7 @@ def _failure(errors: Sequence[BaseException], notice: str) -> Exception:
         if isinstance(error, RayTaskError) and isinstance(error.cause, SweepFailure | ConfigError):
             return error.cause
     if errors:
-        last = _last_line(errors[0])
+        last = last_line(errors[0])
         # What a worker raises as it begins comes as text alone.
         _, is_ours, message = last.partition(f"{SweepFailure.__module__}.SweepFailure: ")
         if is_ours:
@@ -143,11 +143,6 @@ def _failure(errors: Sequence[BaseException], notice: str) -> Exception:
         return SweepError(f"a worker broke again and again, at last with {last}")
     why = f": {notice}" if notice else ""
     return SweepError(f"the workers ended before the sweep was done{why}")
-
-
-def _last_line(error: BaseException) -> str:
-    """The error itself, below the traceback of the process that it comes from."""
-    return str(error).strip().splitlines()[-1]
 
 
 def _tuner(

@@ -23,7 +23,7 @@ from typing import Any
 from gan_core.config import ConfigError
 from sweeps.attached import access_variables
 from sweeps.config import SweepConfig
-from sweeps.mistakes import SweepFailure
+from sweeps.mistakes import SweepFailure, last_line
 from sweeps.naming import CONFIG_NAME
 from sweeps.ray_driver import DRIVER_VARIABLES, environment, reload_authentication
 
@@ -61,6 +61,14 @@ class Job:
         """Whether it runs no more."""
         return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
 
+    @property
+    def failure(self) -> str:
+        """Why it failed, in a line; empty if it has not.
+
+        What Ray says of a job that failed ends with the last line that it printed, if it began.
+        """
+        return last_line(self.message) or "its job failed" if self.status == "FAILED" else ""
+
 
 @contextlib.contextmanager
 def jobs_at(address: str) -> Iterator[Jobs]:
@@ -80,7 +88,9 @@ def jobs_at(address: str) -> Iterator[Jobs]:
         except ImportError:
             raise _incomplete() from None
         reload_authentication()
-        logging.getLogger("ray").setLevel(logging.WARNING)  # says what it uploads
+        # They say what is uploaded, and that what was followed has ended.
+        for name in ("ray", "ray.dashboard.modules.job.sdk"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         yield Jobs(JobSubmissionClient(address))
 
 
@@ -223,8 +233,7 @@ class Jobs:
         output = str(self._client.get_job_logs(name))
         self._client.delete_job(name)
         if job.status != "SUCCEEDED":
-            last = [line for line in output.splitlines() if line.strip()][-1:]
-            raise SweepFailure(f"on the head: {' '.join(last) or job.message}")
+            raise SweepFailure(f"on the head: {last_line(output) or job.failure}")
         return output
 
     def _jobs(self) -> list[Job]:

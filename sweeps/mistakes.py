@@ -12,7 +12,15 @@ from pydantic_core import ErrorDetails
 
 from gan_core.config import ConfigError
 
-__all__ = ["SweepConfigError", "SweepFailure", "did_you_mean", "first_mistake", "line_of", "shown"]
+__all__ = [
+    "SweepConfigError",
+    "SweepFailure",
+    "did_you_mean",
+    "first_mistake",
+    "last_line",
+    "line_of",
+    "shown",
+]
 
 _SHOWN_CHARACTERS = 240  # a path must be whole
 
@@ -73,6 +81,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     guess = f'did you mean "{close[0]}"? ' if close else ""
     return f"{guess}known: {', '.join(known)}"
+
+
+def last_line(text: object) -> str:
+    """What a text says last; of an error from another process what went wrong, below its traceback.
+
+    Empty if the text is blank.
+    """
+    return next((line.strip() for line in reversed(str(text).splitlines()) if line.strip()), "")
 
 
 def first_mistake(error: ValidationError, model: type[BaseModel]) -> SweepConfigError:

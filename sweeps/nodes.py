@@ -19,7 +19,7 @@ from gan_core.datasets import check_dataset
 from sweeps.build import Build, this_build
 from sweeps.config import SweepConfig
 from sweeps.machine import Machine, this_machine
-from sweeps.mistakes import SweepFailure
+from sweeps.mistakes import SweepFailure, last_line
 from sweeps.store import StorageError, Store
 
 __all__ = [
@@ -206,21 +206,17 @@ def _answer(node: Node, answer: Any) -> Machine:
         machine: Machine = ray.get(answer, timeout=0)
     except RayTaskError as error:
         cause = error.cause
-        reason = f"{cause}" if isinstance(cause, SweepFailure) else _last_line(error)
+        reason = f"{cause}" if isinstance(cause, SweepFailure) else last_line(error)
     except WorkerCrashedError:
         # It imports `sweeps` before anything else.
         reason = "a worker dies there as it starts: gansweep must be installed on every node"
     except GetTimeoutError:
         reason = f"it has not answered within {_ANSWERS_WITHIN_S:.0f} seconds"
     except RayError as error:
-        reason = _last_line(error)
+        reason = last_line(error)
     else:
         return machine
     raise ConfigError("--address", node.name, reason)
-
-
-def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1]
 
 
 def _check_shared(store: Store, nonce: str) -> None:

@@ -261,7 +261,7 @@ def _run_state(
     # extend it, all trials that it has had have ended.
     is_last_word = job is not None and (job.ended or 0) >= (changed_at or 0)
     if job is not None and job.status == "FAILED" and is_last_word:
-        return RunState.FAILED, _last_line(job.message)
+        return RunState.FAILED, job.failure[:_LONGEST_MESSAGE]
     if 0 < known.facts.trials <= known.progress.counts.ended:
         return RunState.DONE, ""
     return RunState.STOPPED, ""
@@ -274,12 +274,6 @@ def _without_files(job: Job) -> SweepState:
     return SweepState(
         name=job.name,
         state=states.get(job.status, ended),
-        message=_last_line(job.message) if job.status == "FAILED" else "",
+        message=job.failure[:_LONGEST_MESSAGE],
         begun_by=Begun.JOB,
     )
-
-
-def _last_line(text: str) -> str:
-    """What a failed job says last, which is why."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:_LONGEST_MESSAGE] if lines else "its job failed"

@@ -254,7 +254,7 @@ def test_a_sweep_is_submitted_followed_stopped_continued_and_fetched(cluster, tm
 
     assert cluster.gansweep(*submit, cwd=mine)[1].startswith("sent was submitted\n")
     code, stdout, stderr = cluster.gansweep("logs", "sent", "-f", *at, cwd=mine)
-    assert code == 0, stderr
+    assert (code, stderr) == (0, ""), stdout
     assert "8 of 8 trials ended" in stdout
     assert_whole(shared / "sent", 8)
     assert cluster.gansweep(*submit, cwd=mine)[1].startswith("sent is done\n")

@@ -1,11 +1,13 @@
 """Jobs without a cluster; a real one is in test_cluster."""
 
+import contextlib
 from types import SimpleNamespace
 
 import pytest
 
 from gan_core.config import ConfigError
 from sweeps import jobs as module
+from sweeps.cli_cluster import logs, show_job
 from sweeps.config_file import load_config, to_toml
 from sweeps.jobs import Jobs, _without_secrets, jobs_at
 from sweeps.naming import CONFIG_NAME
@@ -102,6 +104,9 @@ class Ray:
     def stop_job(self, submission_id):
         self.end(submission_id, "STOPPED")
 
+    async def tail_job_logs(self, submission_id):
+        yield f"{submission_id} printed this"
+
 
 @pytest.fixture
 def ray():
@@ -168,3 +173,21 @@ def test_a_sweep_is_forgotten_with_all_its_jobs(ray, submit):
     jobs.forget("digits")
     jobs.forget("digits")
     assert [*ray.known] == ["other"]
+
+
+@pytest.mark.parametrize("ask", [show_job, lambda name, at: logs(name, at, follow=True)])
+def test_why_a_job_failed_is_said_by_what_shows_it(ray, submit, monkeypatch, capsys, ask):
+    monkeypatch.setattr(module, "jobs_at", lambda address: contextlib.nullcontext(Jobs(ray)))
+    submit()
+    ray.end("digits", "SUCCEEDED")
+    assert ask("digits", "http://head:8265") == 0
+    assert capsys.readouterr().err == ""
+    ray.end("digits", "FAILED")
+    ray.known["digits"].message = "Job supervisor actor died:\n\tits node was lost.\n"
+    assert ask("digits", "http://head:8265") == 1
+    told = capsys.readouterr()
+    assert "digits printed this" in told.out
+    assert told.err == "gansweep: digits failed: its node was lost.\n"
+    ray.known["digits"].message = ""
+    assert ask("digits", "http://head:8265") == 1
+    assert capsys.readouterr().err == "gansweep: digits failed: its job failed\n"
