@@ -31,6 +31,7 @@ __all__ = ["access_variables", "attached_ray", "check_address", "reach"]
 _TOKEN_FILE = Path("~/.ray/auth_token")
 _ADDRESS = re.compile(r"auto|[\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 _ANSWERS_WITHIN_S = 20.0
+_IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray's name of what it tells the process of a job
 
 # In a process of its own: where nothing answers, Ray tries for two minutes and then ends the
 # process that asked. Should these private names go, `ray.init` is left to find out.
@@ -136,6 +137,7 @@ def attached_ray(address: str, *, log_dir: Path) -> Iterator[None]:
         restore_handler = stack.enter_context(terminate_handler_kept())
         stack.enter_context(logged_to(log_dir / "ray-driver.log"))
         stack.callback(ray.shutdown)
+        stack.callback(_leave_directory)
         try:
             ray.init(
                 address=address,
@@ -163,3 +165,9 @@ def _silent(address: str, resolved: str) -> ConfigError:
 
 def _text(output: bytes | str | None) -> str:
     return output.decode() if isinstance(output, bytes) else output or ""
+
+
+def _leave_directory() -> None:
+    """Goes where it can stay: Ray removes the directory of a job once the job has left Ray."""
+    if _IN_A_JOB in os.environ:
+        os.chdir("/")

@@ -373,7 +373,7 @@ print("imported:", *sorted({{name.split(".")[0] for name in sys.modules}}))
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr

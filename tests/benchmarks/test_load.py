@@ -16,7 +16,7 @@ def test_the_benchmark_of_loading_prints_a_line_for_each_number_of_parts(encodin
         check=True,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
     _, *lines = done.stdout.splitlines()
     assert [line.split()[:3] for line in lines] == [["2", "240", "7"], ["6", "240", "7"]]

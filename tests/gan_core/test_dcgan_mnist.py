@@ -1,8 +1,12 @@
 """A cohort of eight DCGANs on real MNIST: minutes of training."""
 
+import json
 import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 import torch
@@ -19,9 +23,8 @@ DATA = Path(os.environ.get("GANSWEEP_TEST_DATA") or Path(__file__).parents[3] / 
 MOST_BYTES = 2 * 2**30
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"no MNIST at {DATA}; set GANSWEEP_TEST_DATA")
-def test_eight_dcgans_train_at_once_and_make_digits():
+def train():
+    """Prints what the members are worth after training, and the peak memory of this process."""
     torch.set_num_threads(1)
     dataset = load_dataset("mnist", root=DATA)
     config = CohortConfig(architecture="dcgan", channels=32, latent_dim=64)
@@ -37,10 +40,24 @@ def test_eight_dcgans_train_at_once_and_make_digits():
     records = run_interval(cohort, dataset, 400)
     assert all(record.diverged_step is None for record in records)
     values = Evaluator(dataset, 1000)(cohort.generate(members, 1000)).values
+    told = {name: values[name].tolist() for name in ("frechet_distance", "mode_entropy")}
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    sys.stdout.write(json.dumps(told | {"bytes": used}))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no MNIST at {DATA}; set GANSWEEP_TEST_DATA")
+def test_eight_dcgans_train_at_once_and_make_digits():
+    # Peak memory is a process's, and this one has had other tests.
+    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
     # Untrained generators are at 600 to 700. Pictures of members at 60 to 100 were looked at:
     # strokes that can be read as digits.
-    assert values["frechet_distance"].median() < 100
-    assert values["frechet_distance"].min() < 70
-    assert values["mode_entropy"].median() > 7
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    assert used < MOST_BYTES
+    assert median(found["frechet_distance"]) < 100
+    assert min(found["frechet_distance"]) < 70
+    assert median(found["mode_entropy"]) > 7
+    assert found["bytes"] < MOST_BYTES
+
+
+if __name__ == "__main__":
+    train()

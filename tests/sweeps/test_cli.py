@@ -22,7 +22,7 @@ def gansweep(directory, *arguments):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
     )
 
 
@@ -92,7 +92,7 @@ sys.exit(f"imported {{heavy}}" if heavy else code)
         env=os.environ | {"PYTHONPATH": str(HOME)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
     )
     assert "imported" not in done.stderr
     assert done.returncode == (0 if arguments == ["--help"] else 2)

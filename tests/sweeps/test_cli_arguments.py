@@ -21,7 +21,7 @@ def completed(directory, line):
         env=os.environ | {"PYTHONPATH": str(HOME), "_GANSWEEP_COMPLETE": "complete_bash"} | asked,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
     )
     assert done.stderr == ""
     return done.stdout.split()
@@ -57,7 +57,7 @@ def test_the_shells_script_can_be_shown(tmp_path):
         env=os.environ | {"PYTHONPATH": str(HOME)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "_GANSWEEP_COMPLETE=complete_bash" in done.stdout

@@ -31,7 +31,7 @@ def python(script, directory, **variables):
         env=environment | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
     )
 
 

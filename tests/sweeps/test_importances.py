@@ -116,7 +116,7 @@ def test_a_run_ends_by_writing_them(tmp_path):
     settings += ["search.pruner=none", f"search.trials={LEAST_TRIALS + 2}"]
     options = [part for setting in settings for part in ("--set", setting)]
     command = [sys.executable, "-m", "sweeps", "run", "--name", "small", *options]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=150)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr
     rows = pd.read_parquet(tmp_path / "runs" / "small" / "importances")
     assert {"lr_g", "lr_d", "loss"} <= set(rows["hyperparameter"])

@@ -256,7 +256,7 @@ def run_in_terminal(*arguments):
             break
         output += chunk
     os.close(terminal)
-    child.wait(timeout=60)
+    child.wait(timeout=400)
     return output.decode()
 
 
@@ -280,7 +280,7 @@ def test_in_a_pipe_there_are_no_control_characters_and_nothing_on_standard_outpu
         env=environment | {"PYTHONPATH": str(PACKAGES_HOME)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
         check=True,
     )
     assert run.stdout == ""

@@ -31,7 +31,7 @@ SMALL = [
     "train.eval_images=100",
 ]
 ENDLESS = ["--set", "train.steps=100000", "--set", "train.eval_every=20"]
-LIMIT_S = 150  # of one command on a busy machine; none is expected to need a third of it
+LIMIT_S = 400  # of one command on a busy machine; none is expected to need a third of it
 
 
 def gansweep(*arguments, cwd):
@@ -54,7 +54,7 @@ def begin():
     for process in begun:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=400)
 
 
 def wait_for(condition, limit_s=LIMIT_S):
@@ -101,7 +101,7 @@ ended = trials.set_index(["trial", "seed"])["steps"] // 20 + 1
 print(len(trials), trials["trial"].nunique(), (rungs.sort_index() == ended.sort_index()).all())
 """
     isolated = [sys.executable, "-I", "-c", program]
-    result = subprocess.run(isolated, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(isolated, capture_output=True, text=True, timeout=400)
     assert result.stdout.split() == ["12", "6", "True"], result.stderr
 
 
@@ -183,7 +183,7 @@ def test_winners_are_confirmed_on_fresh_seeds_through_a_stop(done, begin):
     process = begin("confirm", "tiny", "--top", "2", "--seeds", "5", "--steps", "1200", cwd=home)
     wait_for(has_history(confirming))
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=400)
     assert process.returncode == 130, stderr
     assert re.search(r"^Training trials \d, \d of tiny again with 5 seeds each, of 1000000", stderr)
 
@@ -217,7 +217,7 @@ def test_a_signal_stops_cleanly_and_resume_goes_on(tmp_path, begin, number):
     process = begin("run", "--name", "stopped", *SMALL, *FOUR, cwd=tmp_path)
     wait_for(has_history(directory))
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=400)
     assert process.returncode == 130, stderr
     assert re.search(r"gansweep resume \S+` goes on", stderr)
     assert "Traceback" not in stderr
@@ -277,7 +277,7 @@ def test_a_killed_driver_leaves_a_sweep_that_resume_completes(tmp_path, begin):
     process = begin("run", "--name", "killed", *SMALL, *FOUR, *KEPT, cwd=tmp_path)
     wait_for(has_kept_all(directory))
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=400)
     resumed = gansweep("resume", "killed", cwd=tmp_path)
     assert_completes(directory, resumed.returncode, resumed.stderr)
     assert_went_on(directory)

@@ -60,7 +60,7 @@ G.load_state_dict({name.removeprefix("layers."): w for name, w in weights.items(
 torch.save(G(torch.ones(1, dim)), "out.pt")
 """
     isolated = [sys.executable, "-I", "-c", program]
-    subprocess.run(isolated, cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(isolated, cwd=tmp_path, check=True, timeout=400)
     G, _, config = load_member(tmp_path / "mine")
     expected = G(torch.ones(1, config.gan.latent_dim)).flatten(1)
     assert torch.equal(torch.load(tmp_path / "out.pt"), expected)

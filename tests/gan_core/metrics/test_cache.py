@@ -82,7 +82,7 @@ def test_those_who_make_it_at_once_all_go_on_with_the_same():
 
     def race(value):
         def make():
-            barrier.wait(timeout=60)  # all have found it absent
+            barrier.wait(timeout=400)  # all have found it absent
             return weights(value)
 
         return cached_weights("a", make)

@@ -215,7 +215,7 @@ except ConfigError as error:
         env=os.environ | {"PYTHONPATH": str(HOME)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
         check=True,
     )
     assert done.stderr == ""

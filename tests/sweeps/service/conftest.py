@@ -20,7 +20,7 @@ from sweeps.service.settings import ServiceSettings
 
 TOKEN = "operator-token-0123456789"
 VIEWER = "viewer-token-0123456789"
-LIMIT_S = 60
+LIMIT_S = 300
 
 
 class Shelf:

@@ -92,7 +92,7 @@ def test_a_service_begun_again_has_the_same_links_and_ends_when_asked_to(begun_s
         links.append([link.partition("token=")[2] for link in (first, second)])
         readers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         process.send_signal(ended_by)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=400)
         end = time.monotonic() + 60
         while any(Path(f"/proc/{reader}").exists() for reader in readers):
             assert time.monotonic() < end

@@ -43,9 +43,9 @@ def link(tmp_path):
         yield re.search(r"http://\S+", service.stdout.readline())[0]
     finally:
         service.send_signal(signal.SIGINT)
-        service.communicate(timeout=60)
+        service.communicate(timeout=400)
         stop = [*SERVE, "--stop-ray"]
-        subprocess.run(stop, cwd=tmp_path, env=environment, check=True, timeout=120)
+        subprocess.run(stop, cwd=tmp_path, env=environment, check=True, timeout=400)
 
 
 def until(page, expression):
@@ -109,7 +109,7 @@ def test_a_sweep_of_the_preset_is_begun_watched_opened_stopped_and_taken_home(
     until(page, "document.querySelectorAll('.member').length === 2")
     page.evaluate("document.querySelector('.curves').scrollIntoView()")  # or nothing is drawn
     until(page, "document.querySelectorAll('.curves canvas').length >= 2")
-    assert "1 of" in page.inner_text(".pairs")
+    assert re.search(r"^\d of \d+$", page.inner_text(".pairs"), re.MULTILINE)  # the best go on
     page.go_back()
 
     page.click("#stop")
