@@ -111,10 +111,8 @@ def _next(matrices: Tensor, vector: Tensor, basis: list[Tensor]) -> tuple[Tensor
 
 
 def _products(matrices: Tensor, vectors: Tensor) -> Tensor:
-    """Each matrix times its vector; BLAS on a CPU is tenfold faster one by one."""
-    if matrices.device.type != "cpu":
-        return (matrices @ vectors.unsqueeze(-1)).squeeze(-1)
-    return torch.stack([matrix.mv(v) for matrix, v in zip(matrices, vectors, strict=True)])
+    """Each matrix times its vector, laid down: standing, MKL takes tenfold the time."""
+    return torch.bmm(vectors.unsqueeze(1), matrices.mT).squeeze(1)
 
 
 def _unit(vectors: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,8 +23,8 @@ from torch import Tensor
 
 __all__ = ["NeighbourScores", "Neighbours"]
 
-# Distances at once: 8 MB.
-_CHUNK_VALUES = 2**20
+# Distances at once: 2 MB, which a core's caches hold or nearly hold.
+_CHUNK_VALUES = 2**18
 # Of |x|^2 + |y|^2: some hundred roundings of |x|^2 + |y|^2 - 2 x.y, and next to nothing otherwise.
 _TIE = 1e-13
 
@@ -58,7 +58,7 @@ class Neighbours:
         """Scores each member's samples.
 
         A member with a NaN or inf gets NaN and leaves the others as they are. Each member is by
-        itself, with eight megabytes of distances at once.
+        itself, with two megabytes of distances at once.
 
         Args:
             features: [K, N, features], N >= 1.
