@@ -2,7 +2,8 @@
 
 Fills a storage with copies of a sweep of 500 trials, serves it, runs another sweep in it that takes
 all cores, and lets clients watch as the pages do: each asks for its parts every two or six seconds
-with the tags of what it has, and opens a page anew now and then. First it says how long they wait
+with the tags of what it has, and opens a page anew now and then. First it says what memory the
+service takes before that sweep begins, when nothing that it shows grows; then how long they wait
 and what memory and share of the machine the service takes, which the sweep then lacks; then clients
 and service are stopped and let go on by turns, and what the sweep gets done with and without them
 is compared: a turn of less than some minutes has one renewal of the page more or less. Prints
@@ -84,10 +85,14 @@ class Watchers:
         token: of it.
         count: a half watches the list; of the others each second the sweep that runs.
         finished: the names of the sweeps that do not.
+        is_running: whether there is one that runs; they watch another else.
     """
 
-    def __init__(self, port: int, token: str, count: int, finished: list[str]) -> None:
+    def __init__(
+        self, port: int, token: str, count: int, finished: list[str], *, is_running: bool = True
+    ) -> None:
         self._port, self._token, self._count, self._finished = port, token, count, finished
+        self._is_running = is_running
         self.waits: dict[str, list[float]] = defaultdict(list)
         """Seconds, by what was asked for."""
         self.statuses: dict[int, int] = defaultdict(int)
@@ -100,7 +105,8 @@ class Watchers:
     async def _client(self, number: int, end: float) -> None:
         rng = random.Random(number)
         await asyncio.sleep(rng.uniform(0, _EVERY_S))
-        sweep = "running" if number % 4 == 1 else self._finished[number % len(self._finished)]
+        takes_running = self._is_running and number % 4 == 1
+        sweep = "running" if takes_running else self._finished[number % len(self._finished)]
         page, parts = ("/", ["/parts/sweeps"]) if number % 2 == 0 else _sweep(sweep)
         kind = "list" if number % 2 == 0 else "running" if sweep == "running" else "finished"
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -146,8 +152,8 @@ def _sweep(name: str) -> tuple[str, list[str]]:
 
 
 def measure(
-    *, sweeps: int, trials: int, clients: int, warm_s: float, seconds: float, turns: int,
-    turn_s: float, template: Path | None,
+    *, sweeps: int, trials: int, clients: int, warm_s: float, still_s: float, seconds: float,
+    turns: int, turn_s: float, template: Path | None,
 ) -> dict[str, Any]:  # fmt: skip
     """All figures.
 
@@ -155,7 +161,9 @@ def measure(
         sweeps: in the storage, beside the one that runs.
         trials: of each.
         clients: that watch.
-        warm_s: of watching before, in which all is made that nobody has looked at yet.
+        warm_s: of watching first, in which all is made that nobody has looked at yet; once more
+            when the sweep has begun.
+        still_s: of watching then, while no sweep runs.
         seconds: of watching, for waits and memory.
         turns: with and without the service.
         turn_s: how long each is.
@@ -166,13 +174,17 @@ def measure(
         storage.mkdir()
         fill(storage, sweeps, trials, template)
         finished = sorted(path.name for path in storage.iterdir())
-        with _served(storage) as (service, port, token), _sweeping(storage) as sweep:
-            cold = Watchers(port, token, clients, finished)
+        with _served(storage) as (service, port, token):
+            cold = Watchers(port, token, clients, finished, is_running=False)
             asyncio.run(cold.watch(warm_s))
-            watchers = Watchers(port, token, clients, finished)
-            watched = _watch(watchers, seconds, service)
-            cost = _by_turns(Watchers(port, token, clients, finished), service, sweep, storage,
-                             turns, turn_s)  # fmt: skip
+            idle = Watchers(port, token, clients, finished, is_running=False)
+            still = _watch(idle, still_s, service)
+            with _sweeping(storage) as sweep:
+                asyncio.run(Watchers(port, token, clients, finished).watch(warm_s))
+                watchers = Watchers(port, token, clients, finished)
+                watched = _watch(watchers, seconds, service)
+                cost = _by_turns(Watchers(port, token, clients, finished), service, sweep, storage,
+                                 turns, turn_s)  # fmt: skip
     return {
         "sweeps": sweeps,
         "trials": trials,
@@ -180,6 +192,7 @@ def measure(
         "asked": f"each {_EVERY_S:g} or {_SELDOM_S:g} s after an answer, as the pages do; "
         f"a page in {_OPENS_EVERY_S:g} s",
         "at_first": {what: latency(waits) for what, waits in sorted(cold.waits.items())},
+        "still": still,
         "watched": watched,
         "cost": cost,
     }
@@ -340,6 +353,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=500, help="of each")
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--warm-seconds", type=float, default=60, help="of watching before that")
+    parser.add_argument("--still-seconds", type=float, default=300, help="without a sweep")
     parser.add_argument("--seconds", type=float, default=600, help="of watching")
     parser.add_argument("--turns", type=int, default=5, help="with and without the service")
     parser.add_argument("--turn-seconds", type=float, default=60)
@@ -352,6 +366,7 @@ def main() -> None:
         trials=given.trials,
         clients=given.clients,
         warm_s=given.warm_seconds,
+        still_s=given.still_seconds,
         seconds=given.seconds,
         turns=given.turns,
         turn_s=given.turn_seconds,
