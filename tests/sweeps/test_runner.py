@@ -149,6 +149,7 @@ def test_the_stored_config_says_what_it_was_made_with_and_can_be_run(done):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow  # a second whole run; the commands of the README extend a sweep too
 def test_a_finished_sweep_says_so_on_resume_and_can_be_extended(done):
     directory, _ = done
     before = pd.read_parquet(directory / "trials").sort_values(["trial", "seed"])
