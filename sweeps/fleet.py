@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -110,7 +111,7 @@ class _Fit(threading.Thread):
     def run(self) -> None:
         """Runs until all workers have ended."""
         try:
-            with _silent():
+            with _silent(), _one_ray():
                 self.errors = list(self._tuner.fit().errors)
         except Exception as error:  # the main thread raises it
             self.errors = [error]
@@ -186,6 +187,23 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         TrialProgressCallback._print = said
+
+
+@contextlib.contextmanager
+def _one_ray() -> Iterator[None]:
+    """Keeps Tune's loop from beginning another Ray, as whoever calls Ray does once it has ended.
+
+    The main thread does not wait for the loop after a second Ctrl-C. Should the private name go,
+    such a Ray is begun again.
+    """
+    hook: Any = importlib.import_module("ray._private.auto_init_hook")
+    begins = vars(hook).get("enable_auto_connect")
+    hook.enable_auto_connect = False
+    try:
+        yield
+    finally:
+        if begins is not None:
+            hook.enable_auto_connect = begins
 
 
 def _claim(plan: Plan, worker: int) -> tune.PlacementGroupFactory:
