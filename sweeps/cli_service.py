@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
-_TOKEN, _VIEW_TOKEN = "GANSWEEP_TOKEN", "GANSWEEP_VIEW_TOKEN"
 _PORT = 8866
 _PORTS_TRIED = 20
 _BACKLOG = 1024
@@ -115,11 +114,18 @@ def _check_installed(*names: str) -> None:
 def _settings(
     place: Path, host: str, folder: OwnFolder, paths: Names, factories: Names, hosts: Names
 ) -> ServiceSettings:
-    from sweeps.service.settings import ServiceSettings, is_loopback
+    from sweeps.service.settings import (
+        TOKEN_VARIABLE,
+        VIEW_TOKEN_VARIABLE,
+        ServiceSettings,
+        is_loopback,
+    )
 
-    token = os.environ.get(_TOKEN)
+    token = os.environ.get(TOKEN_VARIABLE)
     if not token and not is_loopback(host):
-        right = f"others can reach this: {_TOKEN} must hold a token of at least 16 characters"
+        right = (
+            f"others can reach this: {TOKEN_VARIABLE} must hold a token of at least 16 characters"
+        )
         raise ConfigError("--host", host, right)
     names = list(hosts or ())
     if not is_loopback(host):
@@ -127,7 +133,7 @@ def _settings(
     return ServiceSettings(
         storage=place,
         token=token or folder.token("token"),
-        view_token=os.environ.get(_VIEW_TOKEN) or folder.token("view.token"),
+        view_token=os.environ.get(VIEW_TOKEN_VARIABLE) or folder.token("view.token"),
         host=host,
         allowed_hosts=tuple(names),
         allowed_paths=tuple(Path(path).expanduser().absolute() for path in paths or ()),

@@ -10,7 +10,17 @@ from pathlib import Path
 from gan_core.config import ConfigError
 from sweeps.import_path import PACKAGES
 
-__all__ = ["LARGEST_BODY_BYTES", "ServiceSettings", "check_token", "is_loopback"]
+__all__ = [
+    "LARGEST_BODY_BYTES",
+    "TOKEN_VARIABLE",
+    "VIEW_TOKEN_VARIABLE",
+    "ServiceSettings",
+    "check_token",
+    "is_loopback",
+]
+
+TOKEN_VARIABLE, VIEW_TOKEN_VARIABLE = "GANSWEEP_TOKEN", "GANSWEEP_VIEW_TOKEN"
+"""Environment variables with tokens of a user's own."""
 
 LARGEST_BODY_BYTES = 1 << 20
 """Of a request; a config has a few kilobytes."""
