@@ -23,6 +23,8 @@ def configured(app: Any, host: str, port: int) -> uvicorn.Config:
         app,
         host=host,
         port=port,
+        loop="asyncio",  # and not whatever else is installed
+        http="h11",
         access_log=False,
         log_level="warning",
         server_header=False,

@@ -35,7 +35,7 @@ def main() -> None:
             "dashboard_agent_listen_port": free_port(),
         },
     )
-    nodes = [add(cluster, temporary) for _ in range(2)]
+    nodes = [add(cluster, f"{temporary}/{number}") for number in range(2)]
     say("up")
     for line in sys.stdin:
         words = line.split()
@@ -46,12 +46,14 @@ def main() -> None:
             say(str(raylet.process.pid))
             continue
         else:
-            nodes.append(add(cluster, temporary))
+            nodes.append(add(cluster, f"{temporary}/{len(nodes)}"))
         say("done")
     cluster.shutdown()
 
 
 def add(cluster: Cluster, temporary: str) -> object:
+    """A node with a folder of its own, as on a machine of its own: in one that nodes share, each
+    that joins a job removes and fetches again the directory that the job runs in."""
     port = free_port()
     return cluster.add_node(**NODE, temp_dir=temporary, dashboard_agent_listen_port=port)
 
