@@ -74,8 +74,8 @@ def secret(tmp_path):
         ),
         ({"storage": "runs"}, 'storage = "runs": must be an absolute path, on the head'),
         (
-            {"storage": "/runs", "token": TOKEN[:3]},
-            f'token = "{TOKEN[:3]}": there is no such key; did you mean "token_file"? known: ',
+            {"storage": "/runs", "token": "abc"},
+            'token = "abc": there is no such key; did you mean "token_file"? known: ',
         ),
         (
             {"storage": "/runs", "allow_path": ["data"]},
