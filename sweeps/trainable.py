@@ -128,7 +128,8 @@ class CohortTrainable(tune.Trainable):
         self._stopped.set()
 
     def _beat(self, owner: Any, name: str) -> None:
-        while not self._stopped.wait(_HEARTBEAT_S):
+        # A call after Ray has ended would begin another.
+        while not self._stopped.wait(_HEARTBEAT_S) and ray.is_initialized():
             owner.heartbeat.remote(name)
 
 

@@ -1,5 +1,6 @@
 """The plain mapping, one Tune trial for one configuration, under stock Tune parts."""
 
+import contextlib
 import math
 
 import pytest
@@ -130,14 +131,16 @@ def test_a_worker_for_whom_nothing_is_left_gives_its_device_back(cluster, tmp_pa
         # As `tune.with_parameters` does.
         made = CohortTrainable.__new__(CohortTrainable)
         made.setup({"worker": number}, **parts)
+        ending.callback(made.cleanup)
         return made
 
-    assert len(ray.get(owner.exchange.remote("worker-1", (), (), (), 1)).refills) == 1
-    late = worker(0)
-    monkeypatch.setattr(sweeps.trainable, "_IDLE_END_S", 0.0)
-    assert not late.step()["done"]  # it was given the other trial
-    assert ray.get(owner.status.remote()).running == 2
-    assert worker(2).step()["done"]
-    monkeypatch.setattr(sweeps.trainable, "_IDLE_END_S", 60.0)
-    assert not worker(3).step()["done"]
-    end_owner(owner)
+    with contextlib.ExitStack() as ending:
+        ending.callback(end_owner, owner)
+        assert len(ray.get(owner.exchange.remote("worker-1", (), (), (), 1)).refills) == 1
+        late = worker(0)
+        monkeypatch.setattr(sweeps.trainable, "_IDLE_END_S", 0.0)
+        assert not late.step()["done"]  # it was given the other trial
+        assert ray.get(owner.status.remote()).running == 2
+        assert worker(2).step()["done"]
+        monkeypatch.setattr(sweeps.trainable, "_IDLE_END_S", 60.0)
+        assert not worker(3).step()["done"]
