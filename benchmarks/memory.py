@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import proportional_bytes
+from benchmarks.processes import processes, proportional_bytes
 
 __all__ = ["Finished", "marked_processes", "run_watched"]
 
@@ -80,10 +80,10 @@ def marked_processes(mark: str) -> list[int]:
     """Ids of this user's processes that were begun with the mark, and what those began."""
     wanted = f"{_MARK}={mark}".encode()
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in processes():
         try:
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
+            if wanted in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"):
+                found.append(process)
         except OSError:  # another user's, or gone
             continue
     return found

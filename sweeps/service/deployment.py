@@ -34,12 +34,16 @@ from sweeps.mistakes import SweepConfigError, first_mistake
 from sweeps.service.app import make_app
 from sweeps.service.guard import Guard
 from sweeps.service.launching import RayLauncher
-from sweeps.service.settings import TOKEN_VARIABLE, VIEW_TOKEN_VARIABLE, ServiceSettings
+from sweeps.service.settings import (
+    LETS_GO_S,
+    MOST_AT_A_TIME,
+    TOKEN_VARIABLE,
+    VIEW_TOKEN_VARIABLE,
+    ServiceSettings,
+)
 
 __all__ = ["ServiceArguments", "app"]
 
-_MOST_AT_A_TIME = 1000  # as in `sweeps.service.server`; Ray Serve's own 5 are fewer than who watch
-_LETS_GO_S = 3.0  # streams would be waited for
 _BEGINNINGS = 3
 """A mistake in the arguments is said after so many; what has begun once is begun again for ever."""
 _ON_HEAD = {"node:__internal_head__": 0.001}  # Ray's name of a resource that its head alone has
@@ -110,9 +114,9 @@ def app(arguments: dict[str, Any]) -> serve.Application:
         name="gansweep",
         num_replicas=1,
         ray_actor_options={"num_cpus": 0, "resources": _ON_HEAD},
-        max_ongoing_requests=_MOST_AT_A_TIME,
+        max_ongoing_requests=MOST_AT_A_TIME,  # by default 5, fewer than who watch
         max_constructor_retry_count=_BEGINNINGS,
-        graceful_shutdown_timeout_s=_LETS_GO_S,
+        graceful_shutdown_timeout_s=LETS_GO_S,
     ).bind()
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import uvicorn
 
-__all__ = ["configured"]
+from sweeps.service.settings import LETS_GO_S, MOST_AT_A_TIME
 
-_LETS_GO_S = 3
+__all__ = ["configured"]
 
 
 def configured(app: Any, host: str, port: int) -> uvicorn.Config:
@@ -31,6 +31,6 @@ def configured(app: Any, host: str, port: int) -> uvicorn.Config:
         date_header=False,
         proxy_headers=False,
         ws="none",
-        timeout_graceful_shutdown=_LETS_GO_S,
-        limit_concurrency=1000,
+        timeout_graceful_shutdown=LETS_GO_S,
+        limit_concurrency=MOST_AT_A_TIME,
     )

@@ -12,6 +12,8 @@ from sweeps.import_path import PACKAGES
 
 __all__ = [
     "LARGEST_BODY_BYTES",
+    "LETS_GO_S",
+    "MOST_AT_A_TIME",
     "TOKEN_VARIABLE",
     "VIEW_TOKEN_VARIABLE",
     "ServiceSettings",
@@ -24,6 +26,12 @@ TOKEN_VARIABLE, VIEW_TOKEN_VARIABLE = "GANSWEEP_TOKEN", "GANSWEEP_VIEW_TOKEN"
 
 LARGEST_BODY_BYTES = 1 << 20
 """Of a request; a config has a few kilobytes."""
+
+MOST_AT_A_TIME = 1000
+"""Requests that are answered at once; who watches holds one open."""
+
+LETS_GO_S = 3
+"""Seconds that requests get when the service ends; streams would be waited for."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,256}")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")

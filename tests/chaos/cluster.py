@@ -137,7 +137,7 @@ def begun_cluster(home: Path, variables: dict[str, str]) -> Iterator[Cluster]:
         left = descendants(process.pid)
         process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=400)
+            process.wait(timeout=60)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -43,7 +43,7 @@ def train():
     assert all(record.diverged_step is None for record in records)
     values = Evaluator(dataset, 1000)(cohort.generate(members, 1000)).values
     told = {name: values[name].tolist() for name in ("frechet_distance", "mode_entropy")}
-    # `getrusage` would tell the parent's too, which a child has until it runs a program of its own.
+    # `getrusage` would tell the parent's peak, which a child is begun with and keeps.
     used = 1024 * int(re.search(r"^VmHWM:\s+(\d+) kB", STATUS.read_text(), re.MULTILINE)[1])
     sys.stdout.write(json.dumps(told | {"bytes": used}))
 

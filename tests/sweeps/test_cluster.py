@@ -121,7 +121,7 @@ def cluster(tmp_path_factory):
     yield LocalCluster(process, port, dashboard, driver)
     process.stdin.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=400)
+        process.wait(timeout=60)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.stdout.close()

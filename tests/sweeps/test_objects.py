@@ -80,12 +80,12 @@ def test_no_name_leads_out_of_it(store, name):
 
 
 def test_requests_that_fail_are_repeated_until_they_do_not(s3, store):
-    s3.share = 0.25
-    for trial in range(3):
+    s3.share = 0.3
+    for trial in range(4):
         store.write("history", history(trial), f"w-{trial}")
     names = store.parts(TableName.HISTORY)
-    assert len(names) == 3
-    assert sum(len(store.read_part(TableName.HISTORY, name)) for name in names) == 9
+    assert len(names) == 4
+    assert sum(len(store.read_part(TableName.HISTORY, name)) for name in names) == 12
     store.drop_parts(TableName.HISTORY, names)
     assert store.parts(TableName.HISTORY) == {}
     assert s3.counts["refused"] + s3.counts["lost"] > 0
