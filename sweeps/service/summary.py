@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gan_core.config import ConfigError
@@ -25,8 +26,9 @@ from sweeps.service.states import Counts
 
 __all__ = ["DamagedSweep", "Facts", "Progress", "Summariser", "read_facts"]
 
-_TRIALS = ("trial", "attempt", "status", "trial_objective")
-_HISTORY = ("trial", "attempt", "step")
+_ENDS = ("failed", "pruned", "diverged", "complete")
+_TRIALS = {"trial": np.int64, "attempt": np.int64, "status": np.int8, "trial_objective": np.float64}
+_HISTORY = {"trial": np.int64, "attempt": np.int64, "step": np.int64}
 _LISTINGS, _PAUSE_S = 10, 0.05
 
 
@@ -95,13 +97,17 @@ def _value(document: Mapping[str, Any], section: str, key: str, default: Any) ->
 class Summariser:
     """Reads the progress of one sweep, again and again.
 
+    Of what was read it remembers some fifty bytes for each GAN, so a sweep may run for days.
+
     Args:
         directory: the sweep's.
     """
 
     directory: Path
-    _trials: dict[str, tuple[int, pa.Table]] = field(default_factory=dict)
-    _history: dict[str, tuple[int, pa.Table]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._trials = _Parts(self.directory / "trials", _TRIALS)
+        self._history = _Parts(self.directory / "history", _HISTORY)
 
     def progress(self, facts: Facts, *, is_running: bool) -> Progress:
         """As its parts have it now.
@@ -114,119 +120,142 @@ class Summariser:
             DamagedSweep: a part cannot be read.
         """
         # Trials first, as in `analysis.load`: the history of what has ended is there by then.
-        trials = _read(self.directory / "trials", _TRIALS, self._trials)
+        self._trials.update()
+        trials = self._trials.rows
         counts, best = _ended(trials, facts)
         in_training = steps = 0
         if counts.ended < facts.trials:
-            history = _read(self.directory / "history", _HISTORY, self._history)
-            in_training, steps = _training(trials, history)
+            self._history.update()
+            self._history.rows = last = _last_rungs(self._history.rows)
+            is_begun = ~np.isin(last["trial"], trials["trial"])
+            in_training, steps = is_begun.sum(), last["step"][is_begun].sum()
         if not is_running:
-            self._trials.clear()
-            self._history.clear()
+            self._trials.forget()
+            self._history.forget()
         return Progress(
             counts=counts,
-            in_training=in_training,
-            training_steps=steps,
+            in_training=int(in_training),
+            training_steps=int(steps),
             best_trial=best[0] if best else None,
             best_value=best[1] if best else None,
         )
 
 
-def _read(folder: Path, columns: tuple[str, ...], known: dict[str, tuple[int, pa.Table]]) -> Any:
-    """These columns of all parts, as numpy arrays by name; `known` is brought up to date.
+class _Parts:
+    """A table as far as its parts have been read.
 
-    Parts that go between the listing and the reading were compacted: then it is listed again.
+    Args:
+        folder: of the parts.
+        columns: with how a value of each is kept.
     """
-    for _ in range(_LISTINGS):
-        with contextlib.suppress(FileNotFoundError):
-            _update(folder, columns, known)
-            break
-        time.sleep(_PAUSE_S)
-    else:
-        raise DamagedSweep(f"{folder.name}: parts go faster than they can be read")
-    if not known:
-        return {name: np.array([]) for name in columns}
-    whole = pa.concat_tables([known[name][1] for name in sorted(known)])
-    return {name: whole[name].to_numpy() for name in columns}
+
+    def __init__(self, folder: Path, columns: Mapping[str, type]) -> None:
+        self._folder, self._columns = folder, columns
+        self.forget()
+
+    def forget(self) -> None:
+        """All that was read."""
+        self._stamps: dict[str, int] = {}
+        self.rows: dict[str, np.ndarray] = {
+            name: np.empty(0, kind) for name, kind in self._columns.items()
+        }
+        """Of all parts, by column; whoever owns this may replace them by fewer."""
+
+    def update(self) -> None:
+        """Adds the rows of new parts; begins anew where parts have gone or changed.
+
+        Parts that go between the listing and the reading were compacted: then it is listed again.
+
+        Raises:
+            DamagedSweep: a part cannot be read, or they go faster than they can be.
+        """
+        for _ in range(_LISTINGS):
+            with contextlib.suppress(FileNotFoundError):
+                return self._add_new()
+            time.sleep(_PAUSE_S)
+        raise DamagedSweep(f"{self._folder.name}: parts go faster than they can be read")
+
+    def _add_new(self) -> None:
+        found = self._listed()
+        if any(found.get(name) != stamp for name, stamp in self._stamps.items()):
+            self.forget()
+        new = [self._read(name) for name in sorted(found.keys() - self._stamps.keys())]
+        for name in self._columns if new else ():
+            self.rows[name] = np.concatenate([self.rows[name], *(part[name] for part in new)])
+        self._stamps = found
+
+    def _listed(self) -> dict[str, int]:
+        """When each part was changed, by its name."""
+        if not self._folder.exists():
+            return {}
+        with os.scandir(self._folder) as entries:
+            return {
+                entry.name: entry.stat().st_mtime_ns
+                for entry in entries
+                if entry.name.endswith(".parquet") and not entry.name.startswith(".")
+            }
+
+    def _read(self, name: str) -> dict[str, np.ndarray]:
+        try:
+            with pq.ParquetFile(self._folder / name) as file:
+                table = file.read(columns=list(self._columns), use_threads=False)
+            if missing := self._columns.keys() - set(table.column_names):
+                raise pa.ArrowInvalid(f"has no column {min(missing)}")
+            return {
+                column: _codes(values) if column == "status" else values.to_numpy()
+                for column, values in zip(table.column_names, table.columns, strict=True)
+            }
+        except FileNotFoundError:
+            raise
+        except (OSError, pa.ArrowException) as error:
+            reason = " ".join(str(error).split())
+            raise DamagedSweep(f"{self._folder.name}/{name}: {reason}") from None
 
 
-def _update(folder: Path, columns: tuple[str, ...], known: dict[str, tuple[int, pa.Table]]) -> None:
-    """Reads the parts that are new.
-
-    Raises:
-        FileNotFoundError: one has gone meanwhile.
-    """
-    if not folder.exists():
-        known.clear()
-        return
-    with os.scandir(folder) as entries:
-        parts = [e for e in entries if e.name.endswith(".parquet") and not e.name.startswith(".")]
-    found = {entry.name: entry.stat().st_mtime_ns for entry in parts}
-    for name in known.keys() - found.keys():
-        del known[name]
-    for name, stamp in found.items():
-        if name not in known or known[name][0] != stamp:
-            try:
-                known[name] = (stamp, _part(folder / name, columns))
-            except FileNotFoundError:
-                raise
-            except (OSError, pa.ArrowException) as error:
-                reason = " ".join(str(error).split())
-                raise DamagedSweep(f"{folder.name}/{name}: {reason}") from None
-
-
-def _part(path: Path, columns: tuple[str, ...]) -> pa.Table:
-    table = pq.read_table(path, columns=list(columns), use_threads=False, partitioning=None)
-    if missing := [name for name in columns if name not in table.column_names]:
-        raise pa.ArrowInvalid(f"has no column {missing[0]}")
-    return table.replace_schema_metadata(None)
+def _codes(statuses: pa.ChunkedArray) -> np.ndarray:
+    """The place of each in `_ENDS`; that of complete, too, for what a newer version may write."""
+    places = pc.index_in(statuses, pa.array(_ENDS))
+    return pc.fill_null(places, _ENDS.index("complete")).to_numpy()
 
 
 def _ended(rows: Mapping[str, np.ndarray], facts: Facts) -> tuple[Counts, tuple[int, float] | None]:
-    """How trials ended, and the best of the complete ones."""
-    last: dict[int, int] = {}
-    for trial, attempt in zip(rows["trial"], rows["attempt"], strict=True):
-        last[int(trial)] = max(int(attempt), last.get(int(trial), 0))
-    members: dict[int, list[str]] = {}
-    values: dict[int, float] = {}
-    for trial, attempt, status, value in zip(*(rows[name] for name in _TRIALS), strict=True):
-        if attempt == last[trial]:
-            members.setdefault(int(trial), []).append(str(status))
-            values[int(trial)] = np.nan if value is None else float(value)
-    outcomes = {trial: _outcome(each, facts) for trial, each in members.items()}
-    sign = -1 if facts.greater_is_better else 1
-    sound = [
-        (sign * values[trial], trial)
-        for trial, outcome in outcomes.items()
-        if outcome == "complete" and np.isfinite(values[trial])
-    ]
-    best = min(sound, default=None)
-    named = list(outcomes.values())
-    counts = Counts(**{name: named.count(name) for name in Counts.model_fields})
-    return counts, None if best is None else (best[1], sign * best[0])
+    """How trials ended, and the best of the complete ones, by their last attempts."""
+    trials, place = np.unique(rows["trial"], return_inverse=True)
+    if not len(trials):
+        return Counts(), None
+    is_last = rows["attempt"] == _largest(rows["attempt"], place)[place]
+    place, statuses = place[is_last], rows["status"][is_last]
+    members = {
+        end: np.bincount(place[statuses == code], minlength=len(trials))
+        for code, end in enumerate(_ENDS)
+    }
+    share = members["diverged"] / np.bincount(place)
+    is_diverged = (share == 1) | (share > facts.allowed_diverged_share)
+    ends = np.select(
+        [members["failed"] > 0, members["pruned"] > 0, is_diverged],
+        ["failed", "pruned", "diverged"],
+        "complete",
+    )
+    counts = Counts(**{end: int((ends == end).sum()) for end in Counts.model_fields})
+    values = np.empty(len(trials))
+    values[place] = rows["trial_objective"][is_last]
+    sound = np.flatnonzero((ends == "complete") & np.isfinite(values))
+    if not len(sound):
+        return counts, None
+    best = sound[np.argmin(-values[sound] if facts.greater_is_better else values[sound])]
+    return counts, (int(trials[best]), float(values[best]))
 
 
-def _outcome(statuses: list[str], facts: Facts) -> str:
-    """Of a trial, by those of its members."""
-    for name in ("failed", "pruned"):
-        if name in statuses:
-            return name
-    share = statuses.count("diverged") / len(statuses)
-    return "diverged" if share == 1 or share > facts.allowed_diverged_share else "complete"
+def _last_rungs(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """One row for each trial: the last step of its last attempt."""
+    trials, place = np.unique(rows["trial"], return_inverse=True)
+    attempts = _largest(rows["attempt"], place)
+    steps = np.where(rows["attempt"] == attempts[place], rows["step"], 0)
+    return {"trial": trials, "attempt": attempts, "step": _largest(steps, place)}
 
 
-def _training(
-    trials: Mapping[str, np.ndarray], history: Mapping[str, np.ndarray]
-) -> tuple[int, int]:
-    """Trials begun and not ended, and the steps that these have made in their last attempts."""
-    begun = ~np.isin(history["trial"], trials["trial"])
-    numbers, place = np.unique(history["trial"][begun], return_inverse=True)
-    if not len(numbers):
-        return 0, 0
-    attempts = history["attempt"][begun]
-    last = np.zeros(len(numbers), dtype=attempts.dtype)
-    np.maximum.at(last, place, attempts)
-    steps = np.where(attempts == last[place], history["step"][begun], 0)
-    made = np.zeros(len(numbers), dtype=np.int64)
-    np.maximum.at(made, place, steps)
-    return len(numbers), int(made.sum())
+def _largest(values: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Of those that go to each place; they are not negative."""
+    largest = np.zeros(place.max(initial=-1) + 1, values.dtype)
+    np.maximum.at(largest, place, values)
+    return largest

@@ -1,4 +1,6 @@
 import dataclasses
+import itertools
+import pickle
 
 import pytest
 
@@ -65,14 +67,36 @@ def test_of_a_running_sweep_only_new_parts_are_read(begun_sweep, monkeypatch):
 
     directory = begun_sweep("digits")
     reader, store, read = Summariser(directory), Store(directory), []
-    original = pq.read_table
+    original = pq.ParquetFile
     monkeypatch.setattr(
-        pq, "read_table", lambda path, **more: read.append(path.name) or original(path, **more)
+        pq, "ParquetFile", lambda path, **more: read.append(path.name) or original(path, **more)
     )
     for part in ("a", "b"):
         store.write(TableName.HISTORY, rungs(1, [0]), part)
         reader.progress(read_facts(directory), is_running=True)
     assert sorted(read) == ["a.parquet", "b.parquet", "w0-0.parquet"]
+
+
+def test_of_a_rung_that_was_read_only_the_name_of_its_part_is_remembered(begun_sweep):
+    directory = begun_sweep("digits")
+    reader, store, sizes = Summariser(directory), Store(directory), []
+    for part in range(20):
+        store.write(TableName.HISTORY, rungs(1, [100 * part]) * 50, f"w{part:02}")
+        reader.progress(read_facts(directory), is_running=True)
+        sizes.append(len(pickle.dumps(reader)))
+    assert max(after - before for before, after in itertools.pairwise(sizes)) < 50
+
+
+def test_parts_that_have_gone_are_forgotten(begun_sweep):
+    directory = begun_sweep("digits")
+    store, reader = Store(directory), Summariser(directory)
+    store.write(TableName.HISTORY, rungs(1, [0, 100]), "a")
+    store.write(TableName.HISTORY, rungs(2, [0]), "b")
+    before = reader.progress(read_facts(directory), is_running=True)
+    (directory / "history" / "a.parquet").unlink()
+    after = reader.progress(read_facts(directory), is_running=True)
+    assert (before.in_training, before.training_steps) == (2, 100)
+    assert (after.in_training, after.training_steps) == (1, 0)
 
 
 def test_damaged_files_are_named_without_their_place(begun_sweep):
