@@ -13,6 +13,7 @@ from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.trial import FrozenTrial
 
 __all__ = ["LOCK_GRACE_S", "Journal", "JournalFile", "open_journal", "repair"]
 
@@ -36,6 +37,7 @@ class JournalFile(JournalFileBackend):
         self._threads = threading.local()
         self._changing = threading.Lock()
         self._waiting: list[str] = []
+        self._written: list[str] = []  # last; whoever added them may not have read them yet
         self._known = 0  # operations in the file, as far as it was looked at; others wait
         self._known_bytes = 0
         super().__init__(str(self._path), lock_obj=self._writing)
@@ -48,20 +50,22 @@ class JournalFile(JournalFileBackend):
                 self._look()
             self._waiting += lines
         self._threads.has_written = True
-        if not getattr(self._threads, "is_grouping", False):
+        if not getattr(self._threads, "groups", 0):
             self._settle()
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """The operations from a number on, those that wait at their end."""
         found: list[dict[str, Any]] = []
         with self._changing:
-            if log_number_from < self._known:
-                found = list(super().read_logs(log_number_from))
-            elif not self._waiting:
-                found = [json.loads(line) for line in self._look()]
-            waiting = self._waiting[max(0, log_number_from - self._known) :]
+            in_memory = self._known - len(self._written)
+            if log_number_from < in_memory:
+                found, lines = list(super().read_logs(log_number_from)), self._waiting
+            elif log_number_from < self._known or self._waiting:
+                lines = (self._written + self._waiting)[log_number_from - in_memory :]
+            else:
+                lines = [line.decode() for line in self._look()]
         yield from found
-        yield from map(json.loads, waiting)
+        yield from map(json.loads, lines)
 
     def _look(self) -> list[bytes]:
         """The operations that are new in the file."""
@@ -75,32 +79,39 @@ class JournalFile(JournalFileBackend):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What this thread writes inside is on the disk when the block ends, and not before."""
-        self._threads.is_grouping, self._threads.has_written = True, False
+        """What this thread writes inside is on the disk when the block ends, and not before.
+
+        Of blocks inside one another it is the end of the outermost.
+        """
+        groups = getattr(self._threads, "groups", 0)
+        if not groups:
+            self._threads.has_written = False
+        self._threads.groups = groups + 1
         try:
             yield
         finally:
-            self._threads.is_grouping = False
-        if self._threads.has_written:
+            self._threads.groups = groups
+        if not groups and self._threads.has_written:
             self._settle()
 
     def _settle(self) -> None:
         with self._changing:
             if self._waiting:
-                self._write(self._waiting)
-                self._waiting = []
-                self._look()
+                self._known_bytes += self._write(self._waiting)
+                self._known += len(self._waiting)
+                self._written, self._waiting = self._waiting, []
         # Also if another thread has written what this one added: it may not be synced yet.
         with self._path.open("ab") as file:
             os.fsync(file.fileno())
 
-    def _write(self, lines: list[str]) -> None:
+    def _write(self, lines: list[str]) -> int:
+        """Returns how many bytes."""
         self._writing.acquire()
         try:
             with self._path.open("ab") as file:
                 if file.tell() != self._known_bytes:  # the numbers that were handed out are wrong
                     raise OSError(errno.EBUSY, "another process writes to it", str(self._path))
-                file.write("".join(lines).encode())
+                return file.write("".join(lines).encode())
         finally:
             self._writing.release()
 
@@ -116,6 +127,11 @@ class Journal(JournalStorage):
         self._file = JournalFile(path)
         self.together = self._file.together
         super().__init__(self._file)
+
+    def take_over(self, trial: FrozenTrial) -> None:
+        """Holds this object for a trial that has ended, instead of an equal one of its own."""
+        with self._thread_lock:
+            self._replay_result._trials[trial._trial_id] = trial
 
 
 def open_journal(path: Path) -> Journal:

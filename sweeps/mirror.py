@@ -31,6 +31,7 @@ class Mirror(InMemoryStorage):
         name: of the study, which may not exist yet.
         together: makes what is written in a block durable when it ends, not at each write.
         close: lets go of what lies behind.
+        share: gives what lies behind a trial that has ended, to hold instead of one of its own.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class Mirror(InMemoryStorage):
         *,
         together: Callable[[], AbstractContextManager[None]] = nullcontext,
         close: Callable[[], None] = lambda: None,
+        share: Callable[[FrozenTrial], None] = lambda trial: None,
     ) -> None:
         super().__init__()
         self.together, self.close = together, close
-        self._behind = behind
+        self._behind, self._share = behind, share
+        self._distributions: dict[str, BaseDistribution] = {}
         self._name = name
         self._ids: list[int] = []
         self._study_behind = -1
@@ -62,7 +65,11 @@ class Mirror(InMemoryStorage):
         trials = self._behind.get_all_trials(study_behind, deepcopy=False)
         for trial in sorted(trials, key=lambda trial: trial.number):
             self._ids.append(trial._trial_id)
-            super().create_new_trial(study_id, trial)
+            taken_in = self.get_trial(super().create_new_trial(study_id, trial))
+            taken_in.distributions = {
+                param: self._one(param, each) for param, each in taken_in.distributions.items()
+            }
+            self._share_ended(taken_in)
 
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None
@@ -96,14 +103,17 @@ class Mirror(InMemoryStorage):
         """Behind, and here."""
         behind = self._ids[trial_id]
         self._behind.set_trial_param(behind, param_name, param_value_internal, distribution)
-        super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
+        one = self._one(param_name, distribution)
+        super().set_trial_param(trial_id, param_name, param_value_internal, one)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
         """Behind, and here."""
         self._behind.set_trial_state_values(self._ids[trial_id], state, values)
-        return super().set_trial_state_values(trial_id, state, values)
+        is_set = super().set_trial_state_values(trial_id, state, values)
+        self._share_ended(self.get_trial(trial_id))
+        return is_set
 
     def set_trial_intermediate_value(
         self, trial_id: int, step: int, intermediate_value: float
@@ -121,3 +131,14 @@ class Mirror(InMemoryStorage):
         """Behind, and here."""
         self._behind.set_trial_system_attr(self._ids[trial_id], key, value)
         super().set_trial_system_attr(trial_id, key, value)
+
+    def _one(self, param: str, distribution: BaseDistribution) -> BaseDistribution:
+        """An equal distribution, the same one for all trials of a study."""
+        if self._distributions.get(param) != distribution:
+            self._distributions[param] = distribution
+        return self._distributions[param]
+
+    def _share_ended(self, trial: FrozenTrial) -> None:
+        """It changes no more, so one object is enough for here and behind."""
+        if trial.state.is_finished() and self._ids[trial._trial_id] == trial._trial_id:
+            self._share(trial)

@@ -113,7 +113,7 @@ def open_own_storage(place: Place) -> Mirror:
         from sweeps.mirror import Mirror
 
         journal = open_journal(place)
-        return Mirror(journal, STUDY_NAME, together=journal.together)
+        return Mirror(journal, STUDY_NAME, together=journal.together, share=journal.take_over)
     from sweeps.database import own_database
 
     return own_database(place)

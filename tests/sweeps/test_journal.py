@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import optuna
 import pytest
@@ -86,6 +87,23 @@ def test_what_goes_together_is_written_and_synced_at_once(tmp_path, monkeypatch)
     assert len(synced) == 3
 
 
+def test_a_group_in_a_group_ends_with_the_outer_one(tmp_path, monkeypatch):
+    path, synced = tmp_path / "journal.log", []
+    study = begin(path, trials=0)
+    monkeypatch.setattr("sweeps.journal.os.fsync", lambda file: synced.append(path.stat().st_size))
+    together = study._storage.together
+    with together():
+        with together():
+            study.ask()
+        assert synced == []
+        study.ask()
+        with pytest.raises(KeyError), together():
+            raise KeyError
+        assert synced == []
+    assert len(synced) == 1
+    assert len(begin(path, trials=0).trials) == 2
+
+
 def test_what_threads_write_together_stands_in_the_file_as_they_saw_it(tmp_path):
     path = tmp_path / "journal.log"
     study = begin(path, trials=0)
@@ -127,15 +145,24 @@ def test_a_second_writer_in_the_middle_is_noticed_before_anything_is_written(tmp
     assert len(begin(path, trials=0).trials) == 3
 
 
-def test_what_is_read_does_not_grow_with_the_file(tmp_path, monkeypatch):
+def test_nothing_is_read_again_however_it_is_written(tmp_path, monkeypatch):
     study = begin(tmp_path / "journal.log", trials=0)
     read = []
     look = JournalFile._look
     monkeypatch.setattr(JournalFile, "_look", lambda file: read.append(look(file)) or read[-1])
     monkeypatch.setattr(JournalFileBackend, "read_logs", None)  # which may begin at the beginning
-    for _ in range(3):
-        with study._storage.together():
-            for _ in range(4):
-                study.tell(study.ask(), 1.0)
-    assert len(study.trials) == 12
-    assert max(map(len, read)) <= 8 + 4  # what was written last
+    for together in (study._storage.together, nullcontext):
+        for _ in range(3):
+            with together():
+                for _ in range(4):
+                    study.tell(study.ask(), 1.0)
+    assert len(study.trials) == 24
+    assert not any(read)
+
+
+def test_a_storage_may_be_read_from_the_beginning(tmp_path):
+    study = begin(tmp_path / "journal.log")
+    with study._storage.together():
+        study.ask()
+        logs = list(study._storage._file.read_logs(0))
+        assert logs == list(open_journal(tmp_path / "journal.log")._file.read_logs(0)) + logs[-1:]

@@ -4,6 +4,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from sweeps.mirror import Mirror
+from sweeps.study_place import STUDY_NAME, open_own_storage
 
 
 class Failing(InMemoryStorage):
@@ -73,3 +74,28 @@ def test_what_fails_behind_is_not_shown(behind):
     with pytest.raises(OSError, match="no"):
         trial.report(1.0, 10)
     assert study.trials[0].intermediate_values == {}
+
+
+def test_a_journal_and_its_mirror_hold_one_object_for_each_ended_trial(tmp_path):
+    path = tmp_path / "study.journal"
+    for again in (False, True):  # also when it is opened again
+        mirror = open_own_storage(path)
+        study = optuna.create_study(storage=mirror, study_name=STUDY_NAME, load_if_exists=True)
+        if not again:
+            for _ in range(3):
+                trial = study.ask()
+                trial.suggest_float("x", 0, 1)
+                study.tell(trial, 1.0)
+            study.ask()
+        here = study.get_trials(deepcopy=False)
+        behind = mirror._behind.get_all_trials(0, deepcopy=False)
+        assert [a is b for a, b in zip(here, behind, strict=True)] == [True, True, True, False]
+        assert len({id(trial.distributions["x"]) for trial in here[:3]}) == 1
+        assert known(study) == known(optuna.load_study(storage=mirror._behind, study_name=None))
+
+
+def test_trials_are_not_shared_where_ids_differ(behind):
+    shared = []
+    study = study_in(Mirror(behind, "s", share=shared.append))
+    study.tell(study.ask(), 1.0)
+    assert shared == []

@@ -586,7 +586,7 @@ def tear_write(monkeypatch, nth):
             with self._path.open("ab") as file:
                 file.write("".join([*whole, torn[: len(torn) // 2]]).encode())
             raise Crash
-        write(self, lines)
+        return write(self, lines)
 
     monkeypatch.setattr(JournalFile, "_write", write_until_crash)
 
