@@ -32,7 +32,7 @@ from benchmarks.session import Session
 __all__ = ["LIMIT_MIB", "OWNER_LIMIT_MIB", "Series", "judged", "measure", "plot", "slope"]
 
 LIMIT_MIB = 5.0
-OWNER_LIMIT_MIB = 20.0
+OWNER_LIMIT_MIB = 10.0
 _SETTLED_TRIALS = 200
 _EVERY_S = 1.0
 _BLOCKS = 18  # that the samples are averaged in; neighbours are not independent of each other
