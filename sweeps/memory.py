@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import re
 
 import torch
+
+from sweeps.heap import trim_heap
 
 __all__ = ["free_memory", "out_of_memory"]
 
@@ -42,9 +43,7 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-    if trim is not None:
-        trim(0)
+    trim_heap()
 
 
 def _is_of_memory(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from sweeps.service.reading import begin
+from sweeps.service.reading import begin, give_back
 
 __all__ = ["Reader", "ReaderDied"]
 
@@ -145,6 +145,8 @@ def _answer(pipe: Connection, parent: int) -> None:
             error.add_note(traceback.format_exc())  # where: its traceback stays here
             answer = (False, error)
         _send(pipe, answer)
+        del function, arguments, answer
+        give_back()
 
 
 def _send(pipe: Connection, answer: tuple[bool, Any]) -> None:

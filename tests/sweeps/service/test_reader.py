@@ -1,6 +1,8 @@
 import math
 import multiprocessing
 import os
+import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -48,6 +50,20 @@ def test_what_a_function_raises_is_raised_and_says_where_it_came_from(begin):
     with pytest.raises(Refusal, match="no sweep of such a name") as refused:
         result(reader.submit(sweep_name, "../elsewhere"))
     assert refused.value.status == 404
+
+
+def test_memory_that_an_answer_took_is_given_back(begin):
+    reader = begin()
+    # The last block stands above the others, so that the C library would keep them.
+    litter = "import os; blocks = [bytearray(100_000) for _ in range(2000)]; os.last = blocks[-1]"
+    before = own_mib(result(reader.submit(os.getpid)))
+    result(reader.submit(exec, litter, {}))
+    assert own_mib(result(reader.submit(os.getpid))) < before + 50  # of 200
+
+
+def own_mib(process):
+    rolled_up = pathlib.Path(f"/proc/{process}/smaps_rollup").read_text()
+    return int(re.search(r"Anonymous:\s+(\d+) kB", rolled_up)[1]) / 1024
 
 
 def test_what_cannot_be_sent_either_way_is_told_and_does_no_harm(begin):
