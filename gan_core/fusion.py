@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from gan_core.config import ConfigError
+from gan_core.out_of_memory import out_of_memory
 
 __all__ = ["check_runs", "check_separate", "runs_fused"]
 
@@ -76,6 +77,7 @@ def runs_fused(architecture: str, module: nn.Module, inputs: Sequence[Tensor]) -
 
     Raises:
         ConfigError: the module draws random numbers, which no member's seed would reach.
+        RuntimeError: there is not enough memory to find out.
     """
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     stacked = {name: torch.stack((t, t)).detach() for name, t in own.items()}
@@ -89,6 +91,8 @@ def runs_fused(architecture: str, module: nn.Module, inputs: Sequence[Tensor]) -
         made = vmap(one, randomness="error")(stacked, twice)
         torch.autograd.grad(made.sum(), leaves, allow_unused=True)
     except RuntimeError as error:
+        if out_of_memory(error):
+            raise
         reason = " ".join(str(error).split())
         if "random" in reason:
             right = "draws random numbers, which no seed reaches: must take noise as an input"

@@ -30,6 +30,8 @@ from sweeps.trainable import CohortTrainable
 
 __all__ = ["Fleet", "SweepError", "restarts"]
 
+_PATIENCE_S = 5.0
+
 
 class SweepError(SweepFailure):
     """The workers broke; the message is one line."""
@@ -45,9 +47,6 @@ class Fleet:
         store: where the workers' rows go.
         log_dir: where Tune may keep its state, which nothing reads again.
         expected: what each worker sees to before it begins; None where all is one machine.
-
-    Raises:
-        SweepError: the study cannot be owned.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class Fleet:
         self._fit = _Fit(tuner)
         # Workers take longer to begin than the owner does, and wait for it.
         self._fit.start()
-        self.status()
+        self._asked: Any = None
 
     def is_running(self) -> bool:
         """Whether there are workers."""
@@ -76,10 +75,29 @@ class Fleet:
         """Returns when all workers have ended, or after so long."""
         self._fit.join(seconds)
 
+    def glance(self) -> StudyStatus | None:
+        """Where the sweep stood when this was asked for; None if there is no answer yet.
+
+        Raises:
+            SweepError: the study cannot be owned.
+        """
+        self._asked = self._asked or self._owner.status.remote()
+        if not ray.wait([self._asked], timeout=_PATIENCE_S)[0]:
+            return None
+        asked, self._asked = self._asked, None
+        return self._heard(asked)
+
     def status(self) -> StudyStatus:
-        """Where the sweep stands."""
+        """Where the sweep stands, however long the answer takes.
+
+        Raises:
+            SweepError: the study cannot be owned.
+        """
+        return self._heard(self._owner.status.remote())
+
+    def _heard(self, asked: Any) -> StudyStatus:
         try:
-            status: StudyStatus = ray.get(self._owner.status.remote())
+            status: StudyStatus = ray.get(asked)
         except RayActorError as error:
             raise SweepError(f"the study's owner cannot live: {last_line(error)}") from None
         self._demand.hear(status)

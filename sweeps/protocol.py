@@ -100,6 +100,8 @@ class StudyStatus:
     workers: int
     """Workers heard of within the lease."""
     stopping: bool
+    ready: int = 0
+    """Of the running ones, those that were prepared and no worker was given yet."""
     failure: str | None = None
     """Why no worker can go on, in one line."""
     notices: tuple[str, ...] = ()

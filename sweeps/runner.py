@@ -52,6 +52,8 @@ LOGS_NAME = "logs"
 
 _POLL_S = 0.5
 _GRACE_S = 10.0  # for workers to reach a rung after Ctrl-C; what they lose then is trained again
+_SILENT = "The study does not answer: its storage fails, or its process begins anew."
+_ANSWERS = "The study answers again."
 
 
 def run(config: SweepConfig) -> Path | str:
@@ -150,7 +152,8 @@ def launch(
                 stack.enter_context(display)
                 fleet = Fleet(config, planned, place, store, logs, expected)
                 stack.callback(fleet.close)
-                _tell_what_goes_on(console, fleet.status().running, len(store.kept_trials()))
+                begun = fleet.status()
+                _tell_what_goes_on(console, begun.running - begun.ready, len(store.kept_trials()))
                 status = _watch(fleet, display, console, asked, lease)
                 if status.done and not fleet.is_running():
                     tidied = beside.submit(_tidy, store)  # while Ray ends
@@ -274,13 +277,20 @@ def _watch(
     lease: Lease | None,
 ) -> StudyStatus:
     """Draws until the workers have ended or the user asks to stop."""
-    said = 0
+    said, answers = 0, True
     while True:
         is_over = asked.is_set() or not fleet.is_running()
+        if asked.is_set() and fleet.is_running():
+            console.print("Stopping at the next rung; Ctrl-C again does not wait for it.")
         if lease is not None and lease.lost is not None:
             fleet.request_stop()
             raise SweepFailure(f"the sweep was taken over by {lease.lost}: it stops here")
-        status = fleet.status()
+        status = fleet.status() if is_over else fleet.glance()
+        if answers is (status is None):
+            answers = not answers
+            console.print(_ANSWERS if answers else _SILENT, soft_wrap=True)
+        if status is None:
+            continue
         for line in status.notices[said:]:
             console.print(Text(line), soft_wrap=True)
         said = len(status.notices)
@@ -294,7 +304,6 @@ def _watch(
         raise StorageError(status.failure)
     if not asked.is_set():
         raise fleet.failure()
-    console.print("Stopping at the next rung; Ctrl-C again does not wait for it.")
     fleet.request_stop()
     fleet.wait(_GRACE_S)
     return fleet.status()

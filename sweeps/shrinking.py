@@ -14,9 +14,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from gan_core.out_of_memory import out_of_memory
 from sweeps.config import SweepConfig
 from sweeps.ledger import MOST_BREAKS
-from sweeps.memory import free_memory, out_of_memory
+from sweeps.memory import free_memory
 from sweeps.protocol import Final, Reply, RungReport
 from sweeps.store import StorageError, Store
 from sweeps.worker import Advance, Worker

@@ -218,6 +218,7 @@ class StudyOwner:
             diverged=self._ended[Outcome.DIVERGED],
             failed=self._ended[Outcome.FAILED],
             running=len(self._ledger),
+            ready=self._ledger.ready,
             begun=self._ledger.steps / self._settings.steps,
             best_trial=best[0],
             best_value=best[1],

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
-__all__ = ["ago", "number", "render"]
+__all__ = ["ago", "breakable", "number", "render"]
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -45,6 +47,11 @@ def ago(seconds: float | None) -> str:
     return "just now"
 
 
+def breakable(key: str) -> Markup:
+    """A dotted key that breaks between its words on narrow screens."""
+    return Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(key))))
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -54,5 +61,5 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "ago": ago}
+    environment.filters |= {"number": number, "ago": ago, "breakable": breakable}
     return environment

@@ -9,8 +9,10 @@ import torch
 from gan_core.cohort import Cohort
 from gan_core.config import CohortConfig, ConfigError, GanConfig
 from gan_core.loop import run_interval
+from gan_core.out_of_memory import out_of_memory
 
 PLAYERS = """
+import torch
 from torch import nn
 
 class G(nn.Module):
@@ -55,6 +57,15 @@ class Wide(D):
 
 def wide(latent_dim, shape):
     return G(latent_dim, shape), Wide()
+
+class Greedy(D):
+    def forward(self, x):
+        if torch._C._functorch.is_batchedtensor(x):
+            torch.empty(2**45)
+        return super().forward(x)
+
+def greedy(latent_dim, shape):
+    return G(latent_dim, shape), Greedy()
 
 class Failing(G):
     def forward(self, z):
@@ -110,3 +121,9 @@ def test_what_cannot_be_trained_is_refused_in_one_line(config, digits, name, mes
         Cohort(config(name), digits.sample_shape, slots=2)
     assert "\n" not in str(caught.value)
     assert f"own_players:{name}" in str(caught.value)
+
+
+def test_what_finds_no_memory_is_not_taken_for_what_cannot_be_fused(config, digits):
+    with pytest.raises(RuntimeError) as caught:  # so that the cohort is made smaller
+        Cohort(config("greedy"), digits.sample_shape, slots=2)
+    assert out_of_memory(caught.value)

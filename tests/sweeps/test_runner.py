@@ -425,3 +425,36 @@ def test_on_a_terminal_there_is_one_live_display(on_terminal):
     assert "Results:" in text
     assert "Traceback" not in text
     assert "(raylet)" not in text
+
+
+@pytest.mark.slow
+def test_a_study_that_does_not_answer_is_said_to_and_waited_for(begin, tmp_path):
+    process = begin("run", "--name", "still", *ENDLESS, cwd=tmp_path)
+    wait_for(has_history(tmp_path / "runs" / "still"))
+    owner = holder(tmp_path / "runs" / "still" / ".study.lock")
+    os.kill(owner, signal.SIGSTOP)
+    try:
+        assert line_with("The study ", process.stderr) == (
+            "The study does not answer: its storage fails, or its process begins anew."
+        )
+        process.send_signal(signal.SIGINT)
+        assert line_with("Stopping ", process.stderr)
+    finally:
+        os.kill(owner, signal.SIGCONT)
+    stderr = process.stderr.read()
+    assert process.wait(LIMIT_S) == 130
+    assert "The study answers again." in stderr
+    assert "`gansweep resume" in stderr
+
+
+def line_with(begin, stream):
+    return next(line.strip() for line in stream if line.startswith(begin))
+
+
+def holder(path):
+    """The process that has a file open."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(link) == str(path):
+                return int(link.parts[2])
+    raise AssertionError(f"nobody has {path} open")

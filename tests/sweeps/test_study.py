@@ -300,7 +300,10 @@ def test_trials_that_were_prepared_and_not_given_are_the_first_after_a_restart(m
         owner.exchange("w", (0, 1), (), (), 0)
     owner.close()
     prepared = [trial.user_attrs["hyperparameters"] for trial in trials_in(journal)[2:4]]
-    again = begin(make(), "b", want=3)
+    restarted = make()
+    for status in (owner.status(), restarted.status()):
+        assert status.running - status.ready == 2
+    again = begin(restarted, "b", want=3)
     assert [a.trial for a in again] == [2, 3, 4]
     assert [a.hyperparameters for a in again[:2]] == prepared
 

@@ -3,7 +3,7 @@ import time
 import jinja2
 import pytest
 
-from sweeps.service.pages_templates import ago, number, render
+from sweeps.service.pages_templates import ago, breakable, number, render
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -34,6 +34,11 @@ def test_a_time_is_told_as_how_long_it_is_past(seconds, shown):
 
 def test_a_time_that_is_not_known_is_left_out():
     assert ago(None) == ""
+
+
+def test_a_key_breaks_between_its_words_and_is_escaped():
+    assert breakable("train.eval_every") == "train.<wbr>eval_<wbr>every"
+    assert "<script>" not in breakable(HOSTILE)
 
 
 def test_whatever_text_a_sweep_holds_is_shown_as_text():
