@@ -22,7 +22,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY gan_core gan_core
 COPY sweeps sweeps
 COPY analysis analysis
-RUN pip install --no-cache-dir ".[cluster]" && rm -rf /src
+# Jobs, the service under Ray Serve, and studies in PostgreSQL.
+RUN pip install --no-cache-dir ".[ray-serve,postgresql]" && rm -rf /src
 
 # Explicit in every process of the cluster; the token itself comes from the launcher.
 ENV RAY_AUTH_MODE=token \

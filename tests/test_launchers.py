@@ -138,6 +138,14 @@ def test_the_ray_job_has_a_token_grows_from_none_and_is_tried_again():
         assert {mount["name"] for mount in container["volumeMounts"]} == volumes
 
 
+def requirements(extra):
+    """Of an extra, and of those of the project that it includes."""
+    for requirement in PROJECT["optional-dependencies"][extra]:
+        yield requirement
+        if included := re.fullmatch(r"gansweep\[(\S+)\]", requirement):
+            yield from requirements(included[1])
+
+
 def test_the_image_copies_what_is_there_and_installs_what_the_project_offers():
     text = (ROOT / "Dockerfile").read_text()
     copied = [name for line in re.findall(r"^COPY (.+)", text, re.M) for name in line.split()[:-1]]
@@ -146,8 +154,10 @@ def test_the_image_copies_what_is_there_and_installs_what_the_project_offers():
     packages = {name.rstrip("*") for name in included["packages"]["find"]["include"]}
     needed = {"pyproject.toml", PROJECT["readme"], *PROJECT["license-files"]}
     assert packages | needed <= set(copied)
-    (extra,) = re.findall(r'pip install --no-cache-dir "\.\[(\w+)\]"', text)
-    assert any("ray[default]" in r for r in PROJECT["optional-dependencies"][extra])
+    (extras,) = re.findall(r'pip install --no-cache-dir "\.\[(\S+)\]"', text)
+    installed = " ".join(r for e in extras.split(",") for r in requirements(e))
+    for name in ("ray[default]", "ray[serve]", "fastapi", "psycopg[binary]"):
+        assert name in installed
     (python,) = re.findall(r"^FROM python:(\d+\.\d+)", text, re.M)
     assert python == PROJECT["requires-python"].removeprefix(">=")
 
