@@ -59,7 +59,7 @@ class JournalFile(JournalFileBackend):
         with self._changing:
             in_memory = self._known - len(self._written)
             if log_number_from < in_memory:
-                found, lines = list(super().read_logs(log_number_from)), self._waiting
+                found, lines = list(super().read_logs(log_number_from)), self._waiting[:]
             elif log_number_from < self._known or self._waiting:
                 lines = (self._written + self._waiting)[log_number_from - in_memory :]
             else:
@@ -68,13 +68,15 @@ class JournalFile(JournalFileBackend):
         yield from map(json.loads, lines)
 
     def _look(self) -> list[bytes]:
-        """The operations that are new in the file."""
+        """The operations that are new in the file: somebody else's."""
         with self._path.open("rb") as file:
             file.seek(self._known_bytes)
             text = file.read()
         lines = text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
         self._known += len(lines)
         self._known_bytes += sum(map(len, lines))
+        if lines:
+            self._written = []  # they stand behind it, and are read from the file
         return lines
 
     @contextmanager
@@ -91,7 +93,8 @@ class JournalFile(JournalFileBackend):
             yield
         finally:
             self._threads.groups = groups
-        if not groups and self._threads.has_written:
+        # What waits may also be of a group that failed, and is acknowledged when it is repeated.
+        if not groups and (self._threads.has_written or self._waiting):
             self._settle()
 
     def _settle(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gan_core.config import Architecture, GanConfig, Normalisation
+from gan_core.config import Architecture, ConfigError, GanConfig, Normalisation
 from gan_core.datasets import class_names, sample_shape
 from sweeps.config import SweepConfig
 from sweeps.domain import Choices
@@ -17,7 +17,8 @@ def check_architecture(config: SweepConfig) -> None:
 
     Raises:
         ConfigError: the architecture cannot be imported, called or stacked, its latent dimensions
-            mixed, or it cannot do what the config asks of it for such samples.
+            mixed, it cannot do what the config asks of it for such samples, or there is not enough
+            memory to try it.
     """
     model = config.model
     if (
@@ -26,6 +27,7 @@ def check_architecture(config: SweepConfig) -> None:
         and all((model.generator_widths, model.discriminator_widths))
     ):
         return  # which can do anything; torch takes seconds to import
+    from gan_core.out_of_memory import out_of_memory
     from sweeps.assembly import assemble_cohort
 
     append_user_directory()
@@ -34,5 +36,13 @@ def check_architecture(config: SweepConfig) -> None:
     classes = len(class_names(data.dataset, root=data.root))
     domain = config.space.get("d_norm", Normalisation.NONE.value)
     norms = domain.choices if isinstance(domain, Choices) else (domain,)
-    cohort = assemble_cohort(config, shape, classes=classes, slots=len(norms), device="cpu")
-    cohort.admit([GanConfig(latent_dim=shortest, d_norm=Normalisation(str(n))) for n in norms])
+    gans = [GanConfig(latent_dim=shortest, d_norm=Normalisation(str(norm))) for norm in norms]
+    try:
+        cohort = assemble_cohort(config, shape, classes=classes, slots=len(gans), device="cpu")
+        cohort.admit(gans)
+    except (RuntimeError, MemoryError) as error:
+        lacking = out_of_memory(error)
+        if lacking is None:
+            raise
+        right = f"there is not enough memory here to try it: {lacking}"
+        raise ConfigError("model.architecture", model.architecture, right) from error

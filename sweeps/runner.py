@@ -52,7 +52,9 @@ LOGS_NAME = "logs"
 
 _POLL_S = 0.5
 _GRACE_S = 10.0  # for workers to reach a rung after Ctrl-C; what they lose then is trained again
-_SILENT = "The study does not answer: its storage fails, or its process begins anew."
+_SILENT = (
+    "The study does not answer yet: it is busy, its storage fails, or its process begins anew."
+)
 _ANSWERS = "The study answers again."
 
 
@@ -279,8 +281,9 @@ def _watch(
     """Draws until the workers have ended or the user asks to stop."""
     said, answers = 0, True
     while True:
-        is_over = asked.is_set() or not fleet.is_running()
-        if asked.is_set() and fleet.is_running():
+        is_asked = asked.is_set()
+        is_over = is_asked or not fleet.is_running()
+        if is_asked and fleet.is_running():
             console.print("Stopping at the next rung; Ctrl-C again does not wait for it.")
         if lease is not None and lease.lost is not None:
             fleet.request_stop()

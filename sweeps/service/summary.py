@@ -97,7 +97,7 @@ def _value(document: Mapping[str, Any], section: str, key: str, default: Any) ->
 class Summariser:
     """Reads the progress of one sweep, again and again.
 
-    Of what was read it remembers some fifty bytes for each GAN, so a sweep may run for days.
+    Of what was read it remembers some fifty bytes for each GAN, and the names of the parts.
 
     Args:
         directory: the sweep's.
@@ -215,7 +215,7 @@ class _Parts:
 def _codes(statuses: pa.ChunkedArray) -> np.ndarray:
     """The place of each in `_ENDS`; that of complete, too, for what a newer version may write."""
     places = pc.index_in(statuses, pa.array(_ENDS))
-    return pc.fill_null(places, _ENDS.index("complete")).to_numpy()
+    return pc.fill_null(places, _ENDS.index("complete")).to_numpy().astype(np.int8)
 
 
 def _ended(rows: Mapping[str, np.ndarray], facts: Facts) -> tuple[Counts, tuple[int, float] | None]:

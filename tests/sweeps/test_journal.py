@@ -161,8 +161,24 @@ def test_nothing_is_read_again_however_it_is_written(tmp_path, monkeypatch):
 
 
 def test_a_storage_may_be_read_from_the_beginning(tmp_path):
-    study = begin(tmp_path / "journal.log")
+    path = tmp_path / "journal.log"
+    study = begin(path)
     with study._storage.together():
         study.ask()
         logs = list(study._storage._file.read_logs(0))
-        assert logs == list(open_journal(tmp_path / "journal.log")._file.read_logs(0)) + logs[-1:]
+    assert logs == list(open_journal(path)._file.read_logs(0))
+
+
+def test_what_a_failed_group_wrote_is_synced_when_it_is_acknowledged(tmp_path, monkeypatch):
+    path, synced = tmp_path / "journal.log", []
+    study = begin(path, trials=0)
+    monkeypatch.setattr("sweeps.journal.os.fsync", lambda file: synced.append(path.stat().st_size))
+    group = study._storage.together()
+    group.__enter__()
+    study.ask()
+    assert not group.__exit__(KeyError, KeyError("a mistake"), None)
+    assert synced == []
+    with study._storage.together():
+        assert len(study.trials) == 1  # as who repeats it sees, and writes nothing
+    assert len(synced) == 1
+    assert len(begin(path, trials=0).trials) == 1

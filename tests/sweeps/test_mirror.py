@@ -3,6 +3,7 @@ import pytest
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
+from sweeps.journal import open_journal
 from sweeps.mirror import Mirror
 from sweeps.study_place import STUDY_NAME, open_own_storage
 
@@ -26,8 +27,8 @@ def behind():
     return storage
 
 
-def study_in(storage):
-    return optuna.create_study(storage=storage, study_name="s", load_if_exists=True)
+def study_in(storage, name="s"):
+    return optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
 
 
 def swept(behind):
@@ -80,7 +81,7 @@ def test_a_journal_and_its_mirror_hold_one_object_for_each_ended_trial(tmp_path)
     path = tmp_path / "study.journal"
     for again in (False, True):  # also when it is opened again
         mirror = open_own_storage(path)
-        study = optuna.create_study(storage=mirror, study_name=STUDY_NAME, load_if_exists=True)
+        study = study_in(mirror, STUDY_NAME)
         if not again:
             for _ in range(3):
                 trial = study.ask()
@@ -91,7 +92,7 @@ def test_a_journal_and_its_mirror_hold_one_object_for_each_ended_trial(tmp_path)
         behind = mirror._behind.get_all_trials(0, deepcopy=False)
         assert [a is b for a, b in zip(here, behind, strict=True)] == [True, True, True, False]
         assert len({id(trial.distributions["x"]) for trial in here[:3]}) == 1
-        assert known(study) == known(optuna.load_study(storage=mirror._behind, study_name=None))
+        assert known(study) == known(study_in(open_journal(path), STUDY_NAME))
 
 
 def test_trials_are_not_shared_where_ids_differ(behind):
@@ -99,3 +100,27 @@ def test_trials_are_not_shared_where_ids_differ(behind):
     study = study_in(Mirror(behind, "s", share=shared.append))
     study.tell(study.ask(), 1.0)
     assert shared == []
+
+
+@pytest.mark.parametrize("foreign", [1, 2, 3, 9])
+@pytest.mark.parametrize("last", ["ask", "note", "tell"])
+def test_what_somebody_else_adds_to_a_journal_shifts_nothing(tmp_path, last, foreign):
+    path = tmp_path / "study.journal"
+    study = study_in(mirror := open_own_storage(path), STUDY_NAME)
+    with mirror.together():
+        trial = study.ask()
+        if last != "ask":
+            trial.set_user_attr("a", 1)
+        if last == "tell":
+            study.tell(trial, 2.0)
+    other = open_journal(path)
+    for number in range(foreign):  # as who writes a note in optuna-dashboard
+        other.set_study_user_attr(0, f"note {number}", "text")
+    with mirror.together():
+        study.tell(study.ask(), 3.0)
+        if last != "tell":
+            study.tell(trial, 2.0)
+    assert [t.value for t in study.trials] == [2.0, 3.0]
+    fresh = study_in(open_journal(path), STUDY_NAME)
+    assert known(fresh) == known(study)
+    assert len(fresh.user_attrs) == foreign

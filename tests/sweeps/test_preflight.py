@@ -13,6 +13,7 @@ from sweeps.config_file import load_config
 from sweeps.preflight import check_architecture
 
 FACTORY = """
+import torch
 from torch import nn
 
 def whole(latent_dim, sample_shape):
@@ -23,6 +24,15 @@ def critic():
 
 def wrong_shape(latent_dim, sample_shape):
     return nn.Linear(latent_dim, 63), critic()
+
+class Greedy(nn.Linear):
+    def forward(self, x):
+        if torch._C._functorch.is_batchedtensor(x):
+            torch.empty(2**45)
+        return super().forward(x)
+
+def greedy(latent_dim, sample_shape):
+    return nn.Sequential(Greedy(latent_dim, 64), nn.Unflatten(1, sample_shape)), critic()
 """
 
 
@@ -94,3 +104,9 @@ def test_what_needs_no_look_is_passed_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=400)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_what_finds_no_memory_to_be_tried_in_is_refused_in_one_line(nets):
+    with pytest.raises(ConfigError, match="there is not enough memory here to try it: ") as caught:
+        check(f"model.architecture={nets}:greedy")
+    assert len(str(caught.value).splitlines()) == 1

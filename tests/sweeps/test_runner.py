@@ -435,7 +435,7 @@ def test_a_study_that_does_not_answer_is_said_to_and_waited_for(begin, tmp_path)
     os.kill(owner, signal.SIGSTOP)
     try:
         assert line_with("The study ", process.stderr) == (
-            "The study does not answer: its storage fails, or its process begins anew."
+            "The study does not answer: it is busy, its storage fails, or its process begins anew."
         )
         process.send_signal(signal.SIGINT)
         assert line_with("Stopping ", process.stderr)
