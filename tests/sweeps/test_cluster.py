@@ -128,11 +128,11 @@ def cluster(tmp_path_factory):
     subprocess.run(["rm", "-rf", temporary], check=True)
 
 
-def wait_for(condition, process=None, limit_s=LIMIT_S):
+def wait_for(condition, process=None, limit_s=LIMIT_S, seen=lambda: "waited too long"):
     end = time.monotonic() + limit_s
     while not condition():
         assert process is None or process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "waited too long"
+        assert time.monotonic() < end, seen()
         time.sleep(0.2)
 
 
@@ -257,7 +257,8 @@ def test_a_sweep_is_submitted_followed_stopped_continued_and_fetched(cluster, tm
     at = ["--address", cluster.url]
     assert cluster.gansweep("init", "sweep.toml", cwd=mine)[0] == 0
     submit = ["submit", "sweep.toml", "--name", "sent", "--storage", str(shared), *at, *TINY]
-    submit += ["--trials", "8", "--set", "train.steps=600"]
+    # So long that it is not done before somebody looks at it.
+    submit += ["--trials", "8", "--set", "train.steps=2000", "--set", "train.eval_every=100"]
     submit += ["--set", "model.architecture=nets:factory"]
 
     code, stdout, stderr = cluster.gansweep(*submit, cwd=mine)
@@ -269,7 +270,11 @@ def test_a_sweep_is_submitted_followed_stopped_continued_and_fetched(cluster, tm
     assert code == 2
     assert "runs there with another config" in stderr
 
-    wait_for(has_history(shared / "sent"))
+    def seen():
+        told = [cluster.gansweep(word, "sent", *at, cwd=mine) for word in ("status", "logs")]
+        return told, sorted(shared.rglob("*"))
+
+    wait_for(has_history(shared / "sent"), seen=seen)
     code, stdout, stderr = cluster.gansweep("stop", "sent", *at, cwd=mine)
     assert (code, stdout.partition(";")[0]) == (0, "sent: stopped"), stderr
     printed = cluster.gansweep("logs", "sent", *at, cwd=mine)[1]
