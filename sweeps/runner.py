@@ -52,9 +52,7 @@ LOGS_NAME = "logs"
 
 _POLL_S = 0.5
 _GRACE_S = 10.0  # for workers to reach a rung after Ctrl-C; what they lose then is trained again
-_SILENT = (
-    "The study does not answer yet: it is busy, its storage fails, or its process begins anew."
-)
+_SILENT = "The study does not answer: it is busy, its storage fails, or its process begins anew."
 _ANSWERS = "The study answers again."
 
 
