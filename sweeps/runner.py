@@ -287,8 +287,8 @@ def _watch(
             fleet.request_stop()
             raise SweepFailure(f"the sweep was taken over by {lease.lost}: it stops here")
         status = fleet.status() if is_over else fleet.glance()
-        if answers is (status is None):
-            answers = not answers
+        if answers != (status is not None):
+            answers = status is not None
             console.print(_ANSWERS if answers else _SILENT, soft_wrap=True)
         if status is None:
             continue

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sweeps.heap import trim_heap
+from sweeps.memory import trim_heap
 from sweeps.service.refusals import Refusal
 
 if TYPE_CHECKING:
