@@ -103,8 +103,8 @@ def reach(address: str) -> None:
         found = access["RAY_AUTH_MODE"] == "token"
         what = "another token than the one found" if found else "a token, and none was found"
         right = (
-            f"the cluster asks for {what}: RAY_AUTH_TOKEN_PATH must name the file of its token, "
-            f"or {_TOKEN_FILE} hold it"
+            f"the cluster{_at(address, asked.stdout)} asks for {what}: RAY_AUTH_TOKEN_PATH must "
+            f"name the file of its token, or {_TOKEN_FILE} hold it"
         )
         raise ConfigError("--address", address, right)
     raise _silent(address, asked.stdout)
@@ -155,12 +155,16 @@ def attached_ray(address: str, *, log_dir: Path) -> Iterator[None]:
 
 
 def _silent(address: str, resolved: str) -> ConfigError:
-    where = resolved.strip()
-    if not where:
+    if not resolved.strip():
         right = "no Ray cluster runs on this machine: `ray start --head` starts one"
     else:
-        right = f"no Ray cluster answers{'' if where == address else f' at {where}'}"
+        right = f"no Ray cluster answers{_at(address, resolved)}"
     return ConfigError("--address", address, right)
+
+
+def _at(address: str, resolved: str) -> str:
+    """Which cluster, where the address does not say it."""
+    return f" at {resolved.strip()}" if address == "auto" else ""
 
 
 def _text(output: bytes | str | None) -> str:

@@ -8,6 +8,7 @@ brings a new one, `pid N` asks for the process of node N; it ends with its input
 
 import socket
 import sys
+from pathlib import Path
 
 from ray.cluster_utils import Cluster
 
@@ -35,6 +36,8 @@ def main() -> None:
             "dashboard_agent_listen_port": free_port(),
         },
     )
+    # As `ray start` does: without it a job is told of any Ray that is found on this machine.
+    Path(temporary, "ray_current_cluster").write_text(cluster.address)
     nodes = [add(cluster, f"{temporary}/{number}") for number in range(2)]
     say("up")
     for line in sys.stdin:

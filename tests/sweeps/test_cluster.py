@@ -195,11 +195,13 @@ def test_a_killed_driver_leaves_an_owner_that_resume_replaces(cluster, tmp_path)
 def test_a_token_that_is_not_the_clusters_is_refused_and_nothing_is_written(cluster, tmp_path):
     (tmp_path / "token").write_text("wrong")
     other = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
-    run = ["run", "--name", "no", "--address", cluster.address]
-    code, _, stderr = cluster.gansweep(*run, cwd=tmp_path, **other)
-    assert code == 2
-    (line,) = stderr.splitlines()
-    assert "the cluster asks for another token than the one found" in line
+    port = cluster.address.rpartition(":")[2]
+    for address, named in [(cluster.address, ""), ("auto", rf" at [\d.]+:{port}")]:
+        run = ["run", "--name", "no", "--address", address]
+        code, _, stderr = cluster.gansweep(*run, cwd=tmp_path, RAY_ADDRESS=cluster.address, **other)
+        assert code == 2
+        (line,) = stderr.splitlines()
+        assert re.search(f"the cluster{named} asks for another token than the one found", line)
     assert not (tmp_path / "runs").exists()
 
 
