@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan_core.kernels.mlp import Network, best_instructions, is_suited
 from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
 
 __all__ = ["Dense", "dense_layers", "run_dense"]
@@ -47,6 +48,11 @@ class Dense:
     layers: tuple[_Layer, ...]
     ends: tuple[int, ...]
     """Shape of one sample's output; () for a number."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no tanh stands before the last layer's end."""
+        return not any(isinstance(layer.activation, nn.Tanh) for layer in self.layers[:-1])
 
 
 def dense_layers(module: nn.Module) -> Dense | None:
@@ -105,8 +111,11 @@ def run_dense(
     """
     names = [f"{layer.name}.{part}" for layer in dense.layers for part in ("weight", "bias")]
     rows = [None if places is None else places[name] for name in names]
-    parameters = [tensors[name] for name in names]
-    made = _Run.apply(dense.layers, rows, factors, x.flatten(2), *parameters)
+    parameters, x = [tensors[name] for name in names], x.flatten(2)
+    if factors is None and dense.is_plain and is_suited(x, parameters[::2]):
+        made = _Compiled.apply(dense.layers, rows, x, *parameters)
+    else:
+        made = _Run.apply(dense.layers, rows, factors, x, *parameters)
     return made.view(*made.shape[:2], *dense.ends)
 
 
@@ -163,6 +172,53 @@ class _Run(torch.autograd.Function):
                 if i or needs_x:
                     gradient = _back(slope, weight)
         return None, None, None, gradient.to(dtype) if needs_x else None, *reversed(gradients)
+
+
+class _Compiled(torch.autograd.Function):
+    """The layers by `gan_core.kernels.mlp`, and an activation of the last one by torch."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        layers: Sequence[_Layer],
+        places: Sequence[Tensor | None],
+        x: Tensor,
+        *parameters: Tensor,
+    ) -> Tensor:
+        ctx.last, ctx.places = layers[-1].activation, places
+        slopes = [*(_slope(layer.activation) for layer in layers[:-1]), None]
+        ctx.network = Network(parameters, slopes, x.contiguous(), best_instructions())
+        made = ctx.network.forward()
+        _activate_(ctx.last, made[-1])
+        ctx.save_for_backward(x, *parameters, *made)
+        return made[-1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("a gradient of a gradient: call Stack.forward with twice=True")
+        _, *kept = ctx.saved_tensors
+        parameters, made = kept[: len(ctx.places)], kept[len(ctx.places) :]
+        slope = _through(ctx.last, gradient.contiguous(), made[-1], in_place=False)
+        wanted = [
+            (torch.empty_like(parameter) if place is None else place) if needed else None
+            for parameter, place, needed in zip(
+                parameters, ctx.places, ctx.needs_input_grad[3:], strict=True
+            )
+        ]
+        of_x = torch.empty_like(ctx.network.x) if ctx.needs_input_grad[2] else None
+        ctx.network.backward(made, slope, wanted, of_x=of_x)
+        return None, None, of_x, *wanted
+
+
+def _slope(activation: nn.Module | None) -> float | None:
+    match activation:
+        case nn.LeakyReLU():
+            return activation.negative_slope
+        case nn.ReLU():
+            return 0.0
+        case _:
+            return None
 
 
 def _activate_(activation: nn.Module | None, h: Tensor) -> None:

@@ -1,0 +1,131 @@
+/* Fully connected networks of many members, forwards and backwards, float32: a member at a time,
+   so that all it touches stays in the processor's cache, and each layer's bias, activation and
+   derivative on its sums while they are in registers. A member's numbers depend on nothing but its
+   own. Plain C with GCC's vectors; gan_core/kernels/mlp.py has the same structures. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#define VERSION 1 /* of the structures and functions here; mlp.py asks for it */
+
+enum { NO_VECTORS = 0, AVX2 = 2, AVX512 = 512 };
+enum { NOTHING, ACTIVATION, DERIVATIVE };
+
+typedef struct {
+    long inputs, outputs;
+    long is_active; /* whether a (leaky) ReLU follows */
+    double slope;   /* of it below zero */
+    const float *weight, *bias;
+    long weight_stride, bias_stride; /* from a member to the next */
+    float *of_weight, *of_bias;      /* gradients by them; NULL: not wanted */
+    long of_weight_stride, of_bias_stride;
+    float *made; /* [members, batch, outputs] */
+} Layer;
+
+typedef struct {
+    long members, batch, depth;
+    const float *x; /* [members, batch, inputs of the first layer] */
+    const Layer *layers;
+} Network;
+
+int version(void) { return VERSION; }
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+
+/* Where the sums of a product go. */
+typedef struct {
+    float *to;
+    long stride;
+    const float *bias; /* whole vectors of it; may be NULL */
+    const float *made; /* of an activation, laid out as what goes out: for its derivative */
+    int follows;
+    float slope;
+} Target;
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+#define TILE_ROWS 6
+#define WIDEST_PANEL 64
+
+static long widest_input(const Network *n)
+{
+    long most = 0;
+    for (long i = 0; i < n->depth; i++)
+        most = n->layers[i].inputs > most ? n->layers[i].inputs : most;
+    return most;
+}
+
+/* Room for one layer's packed factors, and for the slopes of two. */
+static float *scratch_of(const Network *n)
+{
+    long most = 0;
+    for (long i = 0; i < n->depth; i++) {
+        const Layer *layer = n->layers + i;
+        long rows = layer->outputs > n->batch ? layer->outputs : n->batch;
+        long need = (layer->inputs + WIDEST_PANEL) * (rows + WIDEST_PANEL);
+        most = need > most ? need : most;
+    }
+    most += 2 * n->batch * widest_input(n);
+    return aligned_alloc(64, sizeof(float) * ((most + 15) / 16 * 16));
+}
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,fma,prefer-vector-width=512")
+#define NAME(x) x##_avx512
+#define VL 16
+#define TILE_VECTORS 4
+#include "mlp_body.h"
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#define NAME(x) x##_avx2
+#define VL 8
+#define TILE_VECTORS 2
+#include "mlp_body.h"
+#pragma GCC pop_options
+
+/* The best instruction set of this processor. */
+int instructions(void)
+{
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+        return AVX512;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? AVX2 : NO_VECTORS;
+}
+
+/* Fills every layer's `made`; -1: no memory. */
+int forward(int set, const Network *n)
+{
+    float *scratch = scratch_of(n);
+    if (!scratch)
+        return -1;
+    for (long member = 0; member < n->members; member++)
+        (set == AVX512 ? forward_avx512 : forward_avx2)(n, member, scratch);
+    free(scratch);
+    return 0;
+}
+
+/* Fills the gradients that are wanted, from what `forward` made; -1: no memory. */
+int backward(int set, const Network *n, const float *slope, float *of_x)
+{
+    float *scratch = scratch_of(n);
+    if (!scratch)
+        return -1;
+    for (long member = 0; member < n->members; member++)
+        (set == AVX512 ? backward_avx512 : backward_avx2)(n, member, slope, of_x, scratch);
+    free(scratch);
+    return 0;
+}
+
+#else
+
+int instructions(void) { return NO_VECTORS; }
+int forward(int set, const Network *n) { return set && n ? -1 : 0; }
+int backward(int set, const Network *n, const float *slope, float *of_x)
+{
+    return set && n && slope && of_x ? -1 : 0;
+}
+
+#endif

@@ -1,0 +1,181 @@
+"""Fully connected networks of all members in C, a member at a time: forwards and backwards.
+
+What torch makes of them passes over every activation once more for each bias, activation and
+derivative, and sends a cohort's activations through memory between two layers. Here a member's
+stand in the processor's cache, and what follows a product is done while it is in registers. Float32
+on x86-64 with AVX2 or AVX-512, built by GCC when gansweep is installed (`mlp.c`). Sums are those of
+float32 in one order, which depends on the shapes alone: not on the number of members, nor on
+memory's alignment. NaN and inf go through as in torch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Instructions", "Network", "best_instructions", "is_suited"]
+
+_VERSION = 1  # of what mlp.c offers: one that was built of other sources is not used
+
+
+class Instructions(IntEnum):
+    """What a processor can calculate with; the numbers are mlp.c's."""
+
+    NONE = 0
+    AVX2 = 2
+    AVX512 = 512
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (
+        ("inputs", ctypes.c_long),
+        ("outputs", ctypes.c_long),
+        ("is_active", ctypes.c_long),
+        ("slope", ctypes.c_double),
+        ("weight", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("weight_stride", ctypes.c_long),
+        ("bias_stride", ctypes.c_long),
+        ("of_weight", ctypes.c_void_p),
+        ("of_bias", ctypes.c_void_p),
+        ("of_weight_stride", ctypes.c_long),
+        ("of_bias_stride", ctypes.c_long),
+        ("made", ctypes.c_void_p),
+    )
+
+
+class _Network(ctypes.Structure):
+    _fields_ = (
+        ("members", ctypes.c_long),
+        ("batch", ctypes.c_long),
+        ("depth", ctypes.c_long),
+        ("x", ctypes.c_void_p),
+        ("layers", ctypes.POINTER(_Layer)),
+    )
+
+
+@functools.cache
+def _library() -> Any:
+    """What was built of mlp.c, or None."""
+    found = importlib.util.find_spec("gan_core.kernels._mlp")
+    if found is None or found.origin is None:
+        return None
+    try:
+        library = ctypes.CDLL(found.origin)
+        is_ours = library.version() == _VERSION
+    except (OSError, AttributeError):  # of another machine, or of something else
+        return None
+    return library if is_ours else None
+
+
+@functools.cache
+def best_instructions() -> Instructions:
+    """What this processor's kernels are made of; NONE where there are none for it, or none built."""
+    library = _library()
+    return Instructions.NONE if library is None else Instructions(library.instructions())
+
+
+def is_suited(x: Tensor, weights: Sequence[Tensor]) -> bool:
+    """Whether `Network` can run these: on a CPU, in float32, in shapes that fit, on one thread.
+
+    With more threads torch's own products use them all.
+
+    Args:
+        x: [members, batch, inputs].
+        weights: [members, outputs, inputs] of each layer.
+    """
+    if x.dtype is not torch.float32 or x.device.type != "cpu" or torch.get_num_threads() != 1:
+        return False
+    if best_instructions() is Instructions.NONE:
+        return False
+    inputs = x.shape[2]
+    for weight in weights:
+        if weight.shape[2] != inputs or len(weight) != len(x):
+            return False
+        inputs = weight.shape[1]
+    return x.numel() > 0 and bool(weights)
+
+
+@dataclass(eq=False)
+class Network:
+    """One pass of every member through its layers.
+
+    Args:
+        parameters: weight [members, outputs, inputs] and bias [members, outputs] of each layer,
+            one after the other; a member's are dense.
+        slopes: of the (leaky) ReLU after each layer, below zero; None where there is none.
+        x: [members, batch, inputs], dense; see `is_suited`.
+        instructions: which kernels.
+    """
+
+    parameters: Sequence[Tensor]
+    slopes: Sequence[float | None]
+    x: Tensor
+    instructions: Instructions
+
+    def forward(self) -> list[Tensor]:
+        """What each layer makes: [members, batch, outputs].
+
+        Raises:
+            MemoryError: there is none for a layer's packed weight.
+        """
+        members, batch = self.x.shape[:2]
+        made = [self.x.new_empty(members, batch, w.shape[1]) for w in self.parameters[::2]]
+        self._call("forward", self._network(made, [None] * len(self.parameters)))
+        return made
+
+    def backward(
+        self,
+        made: Sequence[Tensor],
+        slope: Tensor,
+        places: Sequence[Tensor | None],
+        *,
+        of_x: Tensor | None,
+    ) -> None:
+        """Writes the gradients that are wanted.
+
+        Args:
+            made: what `forward` returned; of the last layer only its shape is read.
+            slope: the gradient by what the last layer makes, before any activation; dense.
+            places: where that by each parameter goes, of the parameters' shapes, a member's dense;
+                None where it is not wanted.
+            of_x: where that by x goes, dense; or None.
+
+        Raises:
+            MemoryError: there is none for the slopes between layers.
+        """
+        network = self._network(made, places)
+        self._call("backward", network, ctypes.c_void_p(slope.data_ptr()), _pointer(of_x))
+
+    def _network(self, made: Sequence[Tensor], places: Sequence[Tensor | None]) -> _Network:
+        layers = (_Layer * len(made))()
+        for i, (layer, slope, output) in enumerate(zip(layers, self.slopes, made, strict=True)):
+            weight, bias = self.parameters[2 * i : 2 * i + 2]
+            of_weight, of_bias = places[2 * i : 2 * i + 2]
+            _, layer.outputs, layer.inputs = weight.shape
+            layer.is_active, layer.slope = slope is not None, slope or 0.0
+            layer.weight, layer.weight_stride = weight.data_ptr(), weight.stride(0)
+            layer.bias, layer.bias_stride = bias.data_ptr(), bias.stride(0)
+            if of_weight is not None:
+                layer.of_weight, layer.of_weight_stride = of_weight.data_ptr(), of_weight.stride(0)
+            if of_bias is not None:
+                layer.of_bias, layer.of_bias_stride = of_bias.data_ptr(), of_bias.stride(0)
+            layer.made = output.data_ptr()
+        members, batch = self.x.shape[:2]
+        return _Network(members, batch, len(layers), self.x.data_ptr(), layers)
+
+    def _call(self, name: str, network: _Network, *rest: Any) -> None:
+        if getattr(_library(), name)(int(self.instructions), ctypes.byref(network), *rest):
+            raise MemoryError("no memory for a kernel's scratch")
+
+
+def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())

@@ -1,0 +1,218 @@
+/* Fully connected layers in one instruction set: vectors of VL floats, and products whose
+   TILE_ROWS x TILE_VECTORS sums stand in registers from the first summand to the last. NAME(x)
+   gives each set its own names. Matrices are row by row; a layer's weight is [outputs, inputs]. */
+
+typedef float NAME(vector) __attribute__((vector_size(4 * VL), aligned(4), may_alias));
+typedef int NAME(mask) __attribute__((vector_size(4 * VL)));
+#define VECTOR NAME(vector)
+#define PANEL (VL * TILE_VECTORS)
+
+INLINE VECTOR NAME(partly)(const float *from, int count)
+{
+    VECTOR v = {0};
+    memcpy(&v, from, sizeof(float) * count);
+    return v;
+}
+
+/* What becomes of sums before they are stored. A product may be inf or NaN: nothing hides it but
+   a ReLU's zero, as in torch. */
+INLINE VECTOR NAME(followed)(VECTOR v, const Target *t, long place, int count)
+{
+    if (t->follows == NOTHING)
+        return v;
+    VECTOR less = {0}, judged = v;
+    if (t->slope != 0)
+        less = v * t->slope;
+    if (t->follows == DERIVATIVE)
+        judged = count == VL ? *(const VECTOR *)(t->made + place)
+                             : NAME(partly)(t->made + place, count);
+    NAME(mask) whole = t->follows == DERIVATIVE ? judged > 0 : ~(judged <= 0);
+    return (VECTOR)((whole & (NAME(mask))v) | (~whole & (NAME(mask))less));
+}
+
+/* R rows x V vectors of a product. */
+INLINE void NAME(tile)(const int R, const int V, long depth, const float *a, long a_row,
+                       long a_depth, const float *b, long b_depth, int width, const Target *t,
+                       long row, long col)
+{
+    VECTOR sum[TILE_ROWS][TILE_VECTORS];
+    UNROLL for (int j = 0; j < V; j++) {
+        VECTOR first = {0};
+        if (t->bias)
+            first = *(const VECTOR *)(t->bias + col + j * VL);
+        UNROLL for (int i = 0; i < R; i++) sum[i][j] = first;
+    }
+    for (long k = 0; k < depth; k++) {
+        VECTOR factor[TILE_VECTORS];
+        UNROLL for (int j = 0; j < V; j++) factor[j] = *(const VECTOR *)(b + k * b_depth + j * VL);
+        UNROLL for (int i = 0; i < R; i++) {
+            float one = a[i * a_row + k * a_depth];
+            UNROLL for (int j = 0; j < V; j++) sum[i][j] += one * factor[j];
+        }
+    }
+    UNROLL for (int i = 0; i < R; i++) UNROLL for (int j = 0; j < V; j++) {
+        int count = width - j * VL < VL ? width - j * VL : VL;
+        long place = (row + i) * t->stride + col + j * VL;
+        VECTOR v = NAME(followed)(sum[i][j], t, place, count);
+        if (count == VL)
+            *(VECTOR *)(t->to + place) = v;
+        else
+            memcpy(t->to + place, &v, sizeof(float) * count);
+    }
+}
+
+#define TILE(R, V) \
+    NAME(tile)(R, V, depth, own, a_row, a_depth, panel, b_depth, width, t, row, col)
+#define ROWS(V) \
+    switch (end - row) { \
+    case 6: TILE(6, V); break; \
+    case 5: TILE(5, V); break; \
+    case 4: TILE(4, V); break; \
+    case 3: TILE(3, V); break; \
+    case 2: TILE(2, V); break; \
+    default: TILE(1, V); break; \
+    }
+
+/* a [rows, depth], by its strides, times b [depth, cols]: packed (a panel of columns after the
+   other, whole vectors wide), or as it stands if whole vectors make up its rows. */
+static void NAME(product)(long rows, long cols, long depth, const float *a, long a_row,
+                          long a_depth, const float *b, int packed, const Target *t)
+{
+    long tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    for (long col = 0; col < cols; col += PANEL) {
+        int width = cols - col < PANEL ? cols - col : PANEL, vectors = (width + VL - 1) / VL;
+        const float *panel = packed ? b + col * depth : b + col;
+        long b_depth = packed ? vectors * VL : cols, row = 0;
+        for (long i = 0; i < tiles; i++) {
+            long end = rows * (i + 1) / tiles; /* of nearly equal height */
+            const float *own = a + row * a_row;
+            switch (vectors) {
+#if TILE_VECTORS == 4
+            case 4: ROWS(4) break;
+            case 3: ROWS(3) break;
+#endif
+            case 2: ROWS(2) break;
+            default: ROWS(1) break;
+            }
+            row = end;
+        }
+    }
+}
+
+/* VL x VL numbers, the other way round, by as many perfect shuffles of rows as VL has bits. */
+INLINE void NAME(turn)(const float *from, long from_stride, float *to, long to_stride)
+{
+    VECTOR v[VL], w[VL];
+    NAME(mask) low, high;
+    for (int i = 0; i < VL; i++) {
+        low[i] = i / 2 + (i % 2) * VL;
+        high[i] = VL / 2 + low[i];
+    }
+    UNROLL for (int i = 0; i < VL; i++) v[i] = *(const VECTOR *)(from + i * from_stride);
+    for (int round = 1; round < VL; round *= 2) {
+        UNROLL for (int i = 0; i < VL / 2; i++) {
+            w[2 * i] = __builtin_shuffle(v[i], v[i + VL / 2], low);
+            w[2 * i + 1] = __builtin_shuffle(v[i], v[i + VL / 2], high);
+        }
+        UNROLL for (int i = 0; i < VL; i++) v[i] = w[i];
+    }
+    UNROLL for (int i = 0; i < VL; i++) *(VECTOR *)(to + i * to_stride) = v[i];
+}
+
+/* Panels of a transposed matrix: its rows become columns, and zeros stand beyond the last. */
+static void NAME(pack_turned)(const float *from, long rows, long cols, float *to)
+{
+    for (long first = 0; first < rows; first += PANEL) {
+        long width = rows - first < PANEL ? rows - first : PANEL;
+        long stride = (width + VL - 1) / VL * VL;
+        float *panel = to + first * cols;
+        for (long j = 0; j < stride; j += VL) {
+            const float *own = from + (first + j) * cols;
+            long k = 0, here = width - j < VL ? width - j : VL;
+            for (; here == VL && k + VL <= cols; k += VL)
+                NAME(turn)(own + k, cols, panel + k * stride + j, stride);
+            for (; k < cols; k++)
+                for (long i = 0; i < VL; i++)
+                    panel[k * stride + j + i] = i < here ? own[i * cols + k] : 0;
+        }
+    }
+}
+
+/* Panels of a matrix, with zeros beyond its last column. */
+static void NAME(pack)(const float *from, long rows, long cols, float *to)
+{
+    for (long col = 0; col < cols; col += PANEL) {
+        long width = cols - col < PANEL ? cols - col : PANEL;
+        long stride = (width + VL - 1) / VL * VL;
+        float *panel = to + col * rows;
+        for (long row = 0; row < rows; row++) {
+            memcpy(panel + row * stride, from + row * cols + col, sizeof(float) * width);
+            memset(panel + row * stride + width, 0, sizeof(float) * (stride - width));
+        }
+    }
+}
+
+static void NAME(forward)(const Network *n, long member, float *scratch)
+{
+    const float *x = n->x + member * n->batch * n->layers[0].inputs;
+    for (long i = 0; i < n->depth; i++) {
+        const Layer *layer = n->layers + i;
+        long in = layer->inputs, out = layer->outputs, padded = (out + VL - 1) / VL * VL;
+        float *bias = scratch, *weight = scratch + padded;
+        memset(bias + padded - VL, 0, sizeof(float) * VL);
+        memcpy(bias, layer->bias + member * layer->bias_stride, sizeof(float) * out);
+        NAME(pack_turned)(layer->weight + member * layer->weight_stride, out, in, weight);
+        Target target = {layer->made + member * n->batch * out, out, bias, NULL,
+                         layer->is_active ? ACTIVATION : NOTHING, layer->slope};
+        NAME(product)(n->batch, out, in, x, in, 1, weight, 1, &target);
+        x = target.to;
+    }
+}
+
+/* slope: of the last layer's output, before any activation; of_x may be NULL. */
+static void NAME(backward)(const Network *n, long member, const float *slope, float *of_x,
+                           float *scratch)
+{
+    long widest = widest_input(n), batch = n->batch;
+    float *packed = scratch + 2 * batch * widest;
+    slope += member * batch * n->layers[n->depth - 1].outputs;
+    for (long i = n->depth - 1; i >= 0; i--) {
+        const Layer *layer = n->layers + i, *before = i ? layer - 1 : NULL;
+        long in = layer->inputs, out = layer->outputs;
+        const float *x = (before ? before->made : n->x) + member * batch * in;
+        int is_ragged = in % VL != 0;
+        if (layer->of_weight) {
+            if (is_ragged)
+                NAME(pack)(x, batch, in, packed);
+            Target target = {layer->of_weight + member * layer->of_weight_stride, in, NULL, NULL,
+                             NOTHING, 0};
+            NAME(product)(out, in, batch, slope, 1, out, is_ragged ? packed : x, is_ragged, &target);
+        }
+        if (layer->of_bias) {
+            float *sum = layer->of_bias + member * layer->of_bias_stride;
+            memcpy(sum, slope, sizeof(float) * out);
+            for (long row = 1; row < batch; row++)
+                for (long j = 0; j < out; j++)
+                    sum[j] += slope[row * out + j];
+        }
+        if (before || of_x) {
+            const float *weight = layer->weight + member * layer->weight_stride;
+            if (is_ragged)
+                NAME(pack)(weight, out, in, packed);
+            Target target = {before ? scratch + i % 2 * batch * widest : of_x + member * batch * in,
+                             in, NULL, x, before && before->is_active ? DERIVATIVE : NOTHING,
+                             before ? before->slope : 0};
+            NAME(product)(batch, in, out, slope, out, 1, is_ragged ? packed : weight, is_ragged,
+                          &target);
+            slope = target.to;
+        }
+    }
+}
+
+#undef ROWS
+#undef TILE
+#undef VECTOR
+#undef PANEL
+#undef NAME
+#undef VL
+#undef TILE_VECTORS
