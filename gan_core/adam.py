@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Rates", "adam_step_"]
+from gan_core.kernels import adam
+
+__all__ = ["Rates", "adam_step_", "descend_"]
 
 _EPSILON = 1e-8
 
@@ -20,6 +22,50 @@ class Rates:
     """Learning rate; 0 leaves the member's parameters as they are."""
     beta1: Tensor
     beta2: Tensor
+
+
+def descend_(
+    parameters: Tensor,
+    gradient: Tensor,
+    moment1: Tensor,
+    moment2: Tensor,
+    *,
+    rates: Rates,
+    count: Tensor,
+    alive: Tensor,
+) -> Tensor:
+    """One update, see `adam_step_`, of the members that are alive and whose gradient is finite.
+
+    Args:
+        parameters: [members, parameters]; those of others stay as they are.
+        gradient: the same shape; may be destroyed.
+        moment1: running mean of the gradient, the same shape.
+        moment2: running mean of its square, the same shape.
+        rates: per member.
+        count: int64 [members, 1], updates made including this one, >= 1.
+        alive: bool [members]; false from now on for those whose gradient's norm is not finite.
+
+    Returns:
+        The gradients' norms, [members].
+    """
+    if adam.is_suited(parameters):
+        return adam.descend(
+            parameters,
+            gradient,
+            (moment1, moment2),
+            rates=(rates.lr, rates.beta1, rates.beta2),
+            count=count,
+            alive=alive,
+            epsilon=_EPSILON,
+        )
+    norm = torch.linalg.vector_norm(gradient, dim=1)
+    alive &= norm.isfinite()
+    # Asking is free on a CPU; on a GPU it would make the host wait, so there the pass is made.
+    if gradient.device.type != "cpu" or not alive.all():
+        gradient.masked_fill_(~alive[:, None], 0)
+    rates = Rates(lr=rates.lr * alive[:, None], beta1=rates.beta1, beta2=rates.beta2)
+    adam_step_(parameters, gradient, moment1, moment2, rates=rates, count=count)
+    return norm
 
 
 def adam_step_(

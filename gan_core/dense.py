@@ -22,7 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_core.kernels.mlp import Network, best_instructions, is_suited
+from gan_core.kernels.library import best_instructions
+from gan_core.kernels.mlp import Network, is_suited
 from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
 
 __all__ = ["Dense", "dense_layers", "run_dense"]

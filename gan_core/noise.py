@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gan_core.config import Noise
+from gan_core.kernels import draws
 
 __all__ = [
     "Purpose",
@@ -186,6 +187,12 @@ def latents(
         [members, rows, columns].
     """
     match noise:
+        case Noise.NORMAL if draws.is_suited(key, dtype):
+            stride = max(_ROW_STRIDE, (columns + 1) // 2)
+            key, lengths = key.contiguous(), lengths.contiguous()
+            return draws.normals(
+                key, rows, columns, lengths=lengths, row_stride=stride, lanes=_LANES
+            )
         case Noise.NORMAL:
             z = normals(key, rows, columns, dtype)
         case Noise.UNIFORM:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gan_core.adam import Rates, adam_step_
+from gan_core.adam import Rates, descend_
 from gan_core.cohort import Cohort
 from gan_core.config import AdversarialLoss, Penalty
 from gan_core.critic import Critic
@@ -226,19 +226,13 @@ def _descend(
         The gradients' norms, [members].
     """
     members, values = len(seen[0]), cohort.values
-    gradient = stack.gradient[:members]
-    norm = torch.linalg.vector_norm(gradient, dim=1)
-    alive = values["alive"][:members]
-    alive &= torch.cat((*seen, norm[:, None]), dim=1).isfinite().all(dim=1)
-    # Asking is free on a CPU; on a GPU it would make the host wait, so there the pass is made.
-    if gradient.device.type != "cpu" or not alive.all():
-        gradient.masked_fill_(~alive[:, None], 0)
-    rate = values[lr][:members] * alive
+    alive, rate = values["alive"][:members], values[lr][:members]
+    alive &= torch.cat(list(seen), dim=1).isfinite().all(dim=1)
     if cohort.config.schedule_steps is not None:
-        rate *= _schedule(cohort, members)
-    adam_step_(
+        rate = rate * _schedule(cohort, members)
+    return descend_(
         stack.parameters[:members],
-        gradient,
+        stack.gradient[:members],
         stack.moment1[:members],
         stack.moment2[:members],
         rates=Rates(
@@ -247,8 +241,8 @@ def _descend(
             beta2=values["beta2"][:members, None],
         ),
         count=count[:members, None],
+        alive=alive,
     )
-    return norm
 
 
 def _schedule(cohort: Cohort, members: int) -> Tensor:

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION 1 /* of the structures and functions here; mlp.py asks for it */
+#define VERSION 1 /* of this folder's structures and functions: library.py asks for it */
 
 enum { NO_VECTORS = 0, AVX2 = 2, AVX512 = 512 };
 enum { NOTHING, ACTIVATION, DERIVATIVE };
@@ -40,12 +40,21 @@ typedef struct {
     const float *made; /* of an activation, laid out as what goes out: for its derivative */
     int follows;
     float slope;
+    const char *ahead, *ahead_end; /* memory that is read next, to be fetched meanwhile */
 } Target;
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 #define TILE_ROWS 6
 #define WIDEST_PANEL 64
+
+INLINE const char *fetched(const char *from, const char *to, long bytes)
+{
+    const char *end = from + bytes < to ? from + bytes : to;
+    for (; from < end; from += 64)
+        __builtin_prefetch(from, 0, 2);
+    return from;
+}
 
 static long widest_input(const Network *n)
 {

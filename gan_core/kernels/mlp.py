@@ -11,27 +11,15 @@ memory's alignment. NaN and inf go through as in torch.
 from __future__ import annotations
 
 import ctypes
-import functools
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["Instructions", "Network", "best_instructions", "is_suited"]
+from gan_core.kernels.library import Instructions, address, best_instructions, library
 
-_VERSION = 1  # of what mlp.c offers: one that was built of other sources is not used
-
-
-class Instructions(IntEnum):
-    """What a processor can calculate with; the numbers are mlp.c's."""
-
-    NONE = 0
-    AVX2 = 2
-    AVX512 = 512
+__all__ = ["Network", "is_suited"]
 
 
 class _Layer(ctypes.Structure):
@@ -60,27 +48,6 @@ class _Network(ctypes.Structure):
         ("x", ctypes.c_void_p),
         ("layers", ctypes.POINTER(_Layer)),
     )
-
-
-@functools.cache
-def _library() -> Any:
-    """What was built of mlp.c, or None."""
-    found = importlib.util.find_spec("gan_core.kernels._mlp")
-    if found is None or found.origin is None:
-        return None
-    try:
-        library = ctypes.CDLL(found.origin)
-        is_ours = library.version() == _VERSION
-    except (OSError, AttributeError):  # of another machine, or of something else
-        return None
-    return library if is_ours else None
-
-
-@functools.cache
-def best_instructions() -> Instructions:
-    """What this processor's kernels are made of; NONE where there are none for it, or none built."""
-    library = _library()
-    return Instructions.NONE if library is None else Instructions(library.instructions())
 
 
 def is_suited(x: Tensor, weights: Sequence[Tensor]) -> bool:
@@ -153,7 +120,7 @@ class Network:
             MemoryError: there is none for the slopes between layers.
         """
         network = self._network(made, places)
-        self._call("backward", network, ctypes.c_void_p(slope.data_ptr()), _pointer(of_x))
+        self._call("backward", network, address(slope), address(of_x))
 
     def _network(self, made: Sequence[Tensor], places: Sequence[Tensor | None]) -> _Network:
         layers = (_Layer * len(made))()
@@ -172,10 +139,6 @@ class Network:
         members, batch = self.x.shape[:2]
         return _Network(members, batch, len(layers), self.x.data_ptr(), layers)
 
-    def _call(self, name: str, network: _Network, *rest: Any) -> None:
-        if getattr(_library(), name)(int(self.instructions), ctypes.byref(network), *rest):
+    def _call(self, name: str, network: _Network, *rest: int | None) -> None:
+        if getattr(library(), name)(self.instructions, ctypes.addressof(network), *rest):
             raise MemoryError("no memory for a kernel's scratch")
-
-
-def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())

@@ -79,12 +79,15 @@ static void NAME(product)(long rows, long cols, long depth, const float *a, long
                           long a_depth, const float *b, int packed, const Target *t)
 {
     long tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const char *ahead = t->ahead;
+    long step = (t->ahead_end - t->ahead) / (tiles * ((cols + PANEL - 1) / PANEL)) + 64;
     for (long col = 0; col < cols; col += PANEL) {
         int width = cols - col < PANEL ? cols - col : PANEL, vectors = (width + VL - 1) / VL;
         const float *panel = packed ? b + col * depth : b + col;
         long b_depth = packed ? vectors * VL : cols, row = 0;
         for (long i = 0; i < tiles; i++) {
             long end = rows * (i + 1) / tiles; /* of nearly equal height */
+            ahead = fetched(ahead, t->ahead_end, step);
             const float *own = a + row * a_row;
             switch (vectors) {
 #if TILE_VECTORS == 4
@@ -163,7 +166,13 @@ static void NAME(forward)(const Network *n, long member, float *scratch)
         memcpy(bias, layer->bias + member * layer->bias_stride, sizeof(float) * out);
         NAME(pack_turned)(layer->weight + member * layer->weight_stride, out, in, weight);
         Target target = {layer->made + member * n->batch * out, out, bias, NULL,
-                         layer->is_active ? ACTIVATION : NOTHING, layer->slope};
+                         layer->is_active ? ACTIVATION : NOTHING, layer->slope, NULL, NULL};
+        const Layer *next = i + 1 < n->depth ? layer + 1 : n->layers;
+        long of = i + 1 < n->depth ? member : member + 1;
+        if (of < n->members) {
+            target.ahead = (const char *)(next->weight + of * next->weight_stride);
+            target.ahead_end = target.ahead + sizeof(float) * next->inputs * next->outputs;
+        }
         NAME(product)(n->batch, out, in, x, in, 1, weight, 1, &target);
         x = target.to;
     }
@@ -185,7 +194,11 @@ static void NAME(backward)(const Network *n, long member, const float *slope, fl
             if (is_ragged)
                 NAME(pack)(x, batch, in, packed);
             Target target = {layer->of_weight + member * layer->of_weight_stride, in, NULL, NULL,
-                             NOTHING, 0};
+                             NOTHING, 0, NULL, NULL};
+            if (before || of_x) {
+                target.ahead = (const char *)(layer->weight + member * layer->weight_stride);
+                target.ahead_end = target.ahead + sizeof(float) * in * out;
+            }
             NAME(product)(out, in, batch, slope, 1, out, is_ragged ? packed : x, is_ragged, &target);
         }
         if (layer->of_bias) {
@@ -201,7 +214,7 @@ static void NAME(backward)(const Network *n, long member, const float *slope, fl
                 NAME(pack)(weight, out, in, packed);
             Target target = {before ? scratch + i % 2 * batch * widest : of_x + member * batch * in,
                              in, NULL, x, before && before->is_active ? DERIVATIVE : NOTHING,
-                             before ? before->slope : 0};
+                             before ? before->slope : 0, NULL, NULL};
             NAME(product)(batch, in, out, slope, out, 1, is_ragged ? packed : weight, is_ragged,
                           &target);
             slope = target.to;

@@ -1,0 +1,50 @@
+"""Standard normals with what is no logarithm, root or sine in C: the same numbers bit for bit."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gan_core.kernels.library import address, library
+
+__all__ = ["is_suited", "normals"]
+
+
+def is_suited(key: Tensor, dtype: torch.dtype) -> bool:
+    """Whether `normals` draws these: built, float32 on a CPU."""
+    return dtype is torch.float32 and key.device.type == "cpu" and library() is not None
+
+
+def normals(
+    key: Tensor, rows: int, columns: int, *, lengths: Tensor, row_stride: int, lanes: int
+) -> Tensor:
+    """As `gan_core.noise.latents`, of normals.
+
+    Args:
+        key: int64 [members], dense.
+        rows: draws for each member.
+        columns: numbers in a draw.
+        lengths: int64 [members], dense; columns beyond are zero.
+        row_stride: counters between two rows.
+        lanes: what a member's numbers are filled up to a multiple of, for torch's logarithm and
+            sines, which end differently.
+
+    Returns:
+        float32 [members, rows, columns].
+    """
+    members, pairs = len(key), (columns + 1) // 2
+    taken = rows * pairs
+    stride = -(-taken // lanes) * lanes
+    radius, angle = torch.empty(2, members, stride).unbind()
+    for filled, value in ((radius, 1), (angle, 0)):
+        filled[:, taken:] = value
+    library().box_muller_uniforms(
+        members, address(key), rows, pairs, row_stride, stride, address(radius), address(angle)
+    )
+    radius.log_().mul_(-2).sqrt_()
+    cosine, sine = angle.cos(), angle.sin()
+    z = torch.empty(members, rows, 2 * pairs)
+    library().box_muller_normals(
+        members, rows, pairs, stride, *map(address, (radius, cosine, sine, lengths, z))
+    )
+    return z[..., :columns]
