@@ -176,7 +176,7 @@ class _Run(torch.autograd.Function):
 
 
 class _Compiled(torch.autograd.Function):
-    """The layers by `gan_core.kernels.mlp`, and an activation of the last one by torch."""
+    """The layers by `gan_core.kernels.mlp`; an activation of the last one is torch's backwards."""
 
     @staticmethod
     def forward(
@@ -187,10 +187,14 @@ class _Compiled(torch.autograd.Function):
         *parameters: Tensor,
     ) -> Tensor:
         ctx.last, ctx.places = layers[-1].activation, places
-        slopes = [*(_slope(layer.activation) for layer in layers[:-1]), None]
-        ctx.network = Network(parameters, slopes, x.contiguous(), best_instructions())
+        ctx.network = Network(
+            parameters,
+            slopes=[_slope(layer.activation) for layer in layers],
+            tanh=isinstance(ctx.last, nn.Tanh),
+            x=x.contiguous(),
+            instructions=best_instructions(),
+        )
         made = ctx.network.forward()
-        _activate_(ctx.last, made[-1])
         ctx.save_for_backward(x, *parameters, *made)
         return made[-1]
 

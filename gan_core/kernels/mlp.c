@@ -9,12 +9,12 @@
 #define VERSION 1 /* of this folder's structures and functions: library.py asks for it */
 
 enum { NO_VECTORS = 0, AVX2 = 2, AVX512 = 512 };
-enum { NOTHING, ACTIVATION, DERIVATIVE };
+enum { NOTHING, ACTIVATION, TANH, DERIVATIVE };
 
 typedef struct {
     long inputs, outputs;
-    long is_active; /* whether a (leaky) ReLU follows */
-    double slope;   /* of it below zero */
+    long follows; /* NOTHING, a (leaky) ReLU as ACTIVATION; TANH after the last layer only */
+    double slope; /* of a ReLU below zero */
     const float *weight, *bias;
     long weight_stride, bias_stride; /* from a member to the next */
     float *of_weight, *of_bias;      /* gradients by them; NULL: not wanted */

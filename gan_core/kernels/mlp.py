@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import torch
 from torch import Tensor
@@ -22,11 +23,19 @@ from gan_core.kernels.library import Instructions, address, best_instructions, l
 __all__ = ["Network", "is_suited"]
 
 
+class _Follows(IntEnum):
+    """What a layer's sums go through; mlp.c's numbers."""
+
+    NOTHING = 0
+    RELU = 1
+    TANH = 2
+
+
 class _Layer(ctypes.Structure):
     _fields_ = (
         ("inputs", ctypes.c_long),
         ("outputs", ctypes.c_long),
-        ("is_active", ctypes.c_long),
+        ("follows", ctypes.c_long),
         ("slope", ctypes.c_double),
         ("weight", ctypes.c_void_p),
         ("bias", ctypes.c_void_p),
@@ -79,12 +88,14 @@ class Network:
         parameters: weight [members, outputs, inputs] and bias [members, outputs] of each layer,
             one after the other; a member's are dense.
         slopes: of the (leaky) ReLU after each layer, below zero; None where there is none.
+        tanh: whether one follows the last layer: to 5 units in the last place.
         x: [members, batch, inputs], dense; see `is_suited`.
         instructions: which kernels.
     """
 
     parameters: Sequence[Tensor]
     slopes: Sequence[float | None]
+    tanh: bool
     x: Tensor
     instructions: Instructions
 
@@ -128,7 +139,8 @@ class Network:
             weight, bias = self.parameters[2 * i : 2 * i + 2]
             of_weight, of_bias = places[2 * i : 2 * i + 2]
             _, layer.outputs, layer.inputs = weight.shape
-            layer.is_active, layer.slope = slope is not None, slope or 0.0
+            layer.follows = _Follows.NOTHING if slope is None else _Follows.RELU
+            layer.slope = slope or 0.0
             layer.weight, layer.weight_stride = weight.data_ptr(), weight.stride(0)
             layer.bias, layer.bias_stride = bias.data_ptr(), bias.stride(0)
             if of_weight is not None:
@@ -136,6 +148,8 @@ class Network:
             if of_bias is not None:
                 layer.of_bias, layer.of_bias_stride = of_bias.data_ptr(), of_bias.stride(0)
             layer.made = output.data_ptr()
+        if self.tanh:
+            layers[-1].follows = _Follows.TANH
         members, batch = self.x.shape[:2]
         return _Network(members, batch, len(layers), self.x.data_ptr(), layers)
 

@@ -14,12 +14,38 @@ INLINE VECTOR NAME(partly)(const float *from, int count)
     return v;
 }
 
+/* x P(x^2) / Q(x^2), Eigen's coefficients for floats (Eigen/src/Core/MathFunctionsImpl.h): within 5
+   units in the last place, NaN for NaN; beyond the bounds it is 1 to rounding. */
+INLINE VECTOR NAME(tanh)(VECTOR x)
+{
+    const float most = 7.99881172180175781f;
+    NAME(mask) above = x > most, below = x < -most;
+    VECTOR bound = (VECTOR){0} + most;
+    x = (VECTOR)((above & (NAME(mask))bound) | (below & (NAME(mask))-bound) |
+                 (~(above | below) & (NAME(mask))x));
+    VECTOR s = x * x;
+    VECTOR p = s * -2.76076847742355e-16f + 2.00018790482477e-13f;
+    p = p * s + -8.60467152213735e-11f;
+    p = p * s + 5.12229709037114e-08f;
+    p = p * s + 1.48572235717979e-05f;
+    p = p * s + 6.37261928875436e-04f;
+    p = p * s + 4.89352455891786e-03f;
+    VECTOR q = s * 1.19825839466702e-06f + 1.18534705686654e-04f;
+    q = q * s + 2.26843463243900e-03f;
+    q = q * s + 4.89352518554385e-03f;
+    NAME(mask) tiny = s < 1.6e-7f; /* tanh(x) = x to rounding, and x p may be subnormal */
+    VECTOR y = x * p / q;
+    return (VECTOR)((tiny & (NAME(mask))x) | (~tiny & (NAME(mask))y));
+}
+
 /* What becomes of sums before they are stored. A product may be inf or NaN: nothing hides it but
    a ReLU's zero, as in torch. */
 INLINE VECTOR NAME(followed)(VECTOR v, const Target *t, long place, int count)
 {
     if (t->follows == NOTHING)
         return v;
+    if (t->follows == TANH)
+        return NAME(tanh)(v);
     VECTOR less = {0}, judged = v;
     if (t->slope != 0)
         less = v * t->slope;
@@ -166,7 +192,7 @@ static void NAME(forward)(const Network *n, long member, float *scratch)
         memcpy(bias, layer->bias + member * layer->bias_stride, sizeof(float) * out);
         NAME(pack_turned)(layer->weight + member * layer->weight_stride, out, in, weight);
         Target target = {layer->made + member * n->batch * out, out, bias, NULL,
-                         layer->is_active ? ACTIVATION : NOTHING, layer->slope, NULL, NULL};
+                         layer->follows, layer->slope, NULL, NULL};
         const Layer *next = i + 1 < n->depth ? layer + 1 : n->layers;
         long of = i + 1 < n->depth ? member : member + 1;
         if (of < n->members) {
@@ -213,7 +239,7 @@ static void NAME(backward)(const Network *n, long member, const float *slope, fl
             if (is_ragged)
                 NAME(pack)(weight, out, in, packed);
             Target target = {before ? scratch + i % 2 * batch * widest : of_x + member * batch * in,
-                             in, NULL, x, before && before->is_active ? DERIVATIVE : NOTHING,
+                             in, NULL, x, before && before->follows ? DERIVATIVE : NOTHING,
                              before ? before->slope : 0, NULL, NULL};
             NAME(product)(batch, in, out, slope, out, 1, is_ragged ? packed : weight, is_ragged,
                           &target);
