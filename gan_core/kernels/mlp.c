@@ -48,6 +48,26 @@ typedef struct {
 #define TILE_ROWS 6
 #define WIDEST_PANEL 64
 
+/* Has a product fetch what is read after it. */
+static void fetch(Target *t, const float *next, long numbers)
+{
+    t->ahead = (const char *)next;
+    t->ahead_end = (const char *)(next + numbers);
+}
+
+static void fetch_weight(Target *t, const Layer *layer, long member)
+{
+    fetch(t, layer->weight + member * layer->weight_stride, layer->inputs * layer->outputs);
+}
+
+/* Whether a layer is one dot product of each row. Not the first, whose inputs may be padded: zeros
+   at its end would change the order of summation. */
+static int is_dot(const Network *n, long layer)
+{
+    const Layer *own = n->layers + layer;
+    return layer && own->outputs == 1 && own->follows == NOTHING;
+}
+
 INLINE const char *fetched(const char *from, const char *to, long bytes)
 {
     const char *end = from + bytes < to ? from + bytes : to;

@@ -128,6 +128,24 @@ static void NAME(product)(long rows, long cols, long depth, const float *a, long
     }
 }
 
+/* A layer of one output: sums of [rows, depth] with one row of weights. */
+static void NAME(dots)(long rows, long depth, const float *x, const float *weight, float bias,
+                       float *to)
+{
+    for (long row = 0; row < rows; row++, x += depth) {
+        VECTOR sums = {0};
+        long k = 0;
+        for (; k + VL <= depth; k += VL)
+            sums += *(const VECTOR *)(x + k) * *(const VECTOR *)(weight + k);
+        float total = bias;
+        for (int i = 0; i < VL; i++)
+            total += sums[i];
+        for (; k < depth; k++)
+            total += x[k] * weight[k];
+        to[row] = total;
+    }
+}
+
 /* VL x VL numbers, the other way round, by as many perfect shuffles of rows as VL has bits. */
 INLINE void NAME(turn)(const float *from, long from_stride, float *to, long to_stride)
 {
@@ -187,20 +205,24 @@ static void NAME(forward)(const Network *n, long member, float *scratch)
     for (long i = 0; i < n->depth; i++) {
         const Layer *layer = n->layers + i;
         long in = layer->inputs, out = layer->outputs, padded = (out + VL - 1) / VL * VL;
-        float *bias = scratch, *weight = scratch + padded;
+        const float *weight = layer->weight + member * layer->weight_stride;
+        float *to = layer->made + member * n->batch * out;
+        float *bias = scratch, *packed = scratch + padded;
         memset(bias + padded - VL, 0, sizeof(float) * VL);
         memcpy(bias, layer->bias + member * layer->bias_stride, sizeof(float) * out);
-        NAME(pack_turned)(layer->weight + member * layer->weight_stride, out, in, weight);
-        Target target = {layer->made + member * n->batch * out, out, bias, NULL,
-                         layer->follows, layer->slope, NULL, NULL};
-        const Layer *next = i + 1 < n->depth ? layer + 1 : n->layers;
-        long of = i + 1 < n->depth ? member : member + 1;
-        if (of < n->members) {
-            target.ahead = (const char *)(next->weight + of * next->weight_stride);
-            target.ahead_end = target.ahead + sizeof(float) * next->inputs * next->outputs;
+        if (is_dot(n, i)) {
+            NAME(dots)(n->batch, in, x, weight, *bias, to);
+        } else {
+            NAME(pack_turned)(weight, out, in, packed);
+            Target target = {to, out, bias, NULL, layer->follows, layer->slope, NULL, NULL};
+            int is_last = i + 1 == n->depth || is_dot(n, i + 1);
+            if (!is_last)
+                fetch_weight(&target, layer + 1, member);
+            else if (member + 1 < n->members)
+                fetch_weight(&target, n->layers, member + 1);
+            NAME(product)(n->batch, out, in, x, in, 1, packed, 1, &target);
         }
-        NAME(product)(n->batch, out, in, x, in, 1, weight, 1, &target);
-        x = target.to;
+        x = to;
     }
 }
 
@@ -221,10 +243,8 @@ static void NAME(backward)(const Network *n, long member, const float *slope, fl
                 NAME(pack)(x, batch, in, packed);
             Target target = {layer->of_weight + member * layer->of_weight_stride, in, NULL, NULL,
                              NOTHING, 0, NULL, NULL};
-            if (before || of_x) {
-                target.ahead = (const char *)(layer->weight + member * layer->weight_stride);
-                target.ahead_end = target.ahead + sizeof(float) * in * out;
-            }
+            if (before || of_x)
+                fetch_weight(&target, layer, member);
             NAME(product)(out, in, batch, slope, 1, out, is_ragged ? packed : x, is_ragged, &target);
         }
         if (layer->of_bias) {
@@ -241,6 +261,9 @@ static void NAME(backward)(const Network *n, long member, const float *slope, fl
             Target target = {before ? scratch + i % 2 * batch * widest : of_x + member * batch * in,
                              in, NULL, x, before && before->follows ? DERIVATIVE : NOTHING,
                              before ? before->slope : 0, NULL, NULL};
+            if (before)
+                fetch(&target, (i > 1 ? layer[-2].made : n->x) + member * batch * before->inputs,
+                      batch * before->inputs);
             NAME(product)(batch, in, out, slope, out, 1, is_ragged ? packed : weight, is_ragged,
                           &target);
             slope = target.to;
