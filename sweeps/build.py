@@ -52,7 +52,9 @@ def _hash_of_packages() -> str:
     total = hashlib.sha256()
     for package in PACKAGES:
         for path in sorted((_HOME / package).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            # What is built of sources that are told, by whatever compiler a node has.
+            is_built = "__pycache__" in path.parts or path.suffix == ".so"
+            if path.is_file() and not is_built:
                 total.update(f"{path.relative_to(_HOME)}\0".encode())
                 total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()

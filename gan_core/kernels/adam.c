@@ -25,13 +25,13 @@ VECTORISED static float norm_of(const float *gradient, long width)
 
 /* As torch's fused kernel has it (aten/src/ATen/native/cpu/FusedAdamKernel.cpp). */
 VECTORISED static void update(long width, float *restrict parameter, const float *restrict gradient,
-                              float *restrict moment1, float *restrict moment2, float keep1,
-                              float keep2, float rate, float root, float epsilon)
+                              float *restrict moment1, float *restrict moment2, float new1,
+                              float keep2, float new2, float rate, float root, float epsilon)
 {
     for (long i = 0; i < width; i++) {
         float slope = gradient[i];
-        moment1[i] += (slope - moment1[i]) * (1 - keep1);
-        moment2[i] = moment2[i] * keep2 + slope * slope * (1 - keep2);
+        moment1[i] += (slope - moment1[i]) * new1;
+        moment2[i] = moment2[i] * keep2 + slope * slope * new2;
         parameter[i] -= rate * moment1[i] / (sqrtf(moment2[i]) / root + epsilon);
     }
 }
@@ -50,7 +50,7 @@ void descend(long members, long width, float *parameter, const float *gradient, 
         if (!alive[m])
             continue;
         double correction1 = 1 - pow(beta1[m], count[m]), correction2 = 1 - pow(beta2[m], count[m]);
-        update(width, parameter, gradient, moment1, moment2, beta1[m], beta2[m],
+        update(width, parameter, gradient, moment1, moment2, 1 - beta1[m], beta2[m], 1 - beta2[m],
                rate[m] / correction1, sqrt(correction2), epsilon);
     }
 }

@@ -3,11 +3,26 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
+import gan_core.dense
 from gan_core.config import Activation, Normalisation
 from gan_core.dense import dense_layers, run_dense
+from gan_core.kernels.library import library
 from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
 
 MEMBERS, BATCH, LATENT = 3, 8, 5
+
+
+@pytest.fixture(params=["in C", "by torch"])
+def way(request, monkeypatch):
+    """How float32 is calculated."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    if request.param == "by torch":
+        monkeypatch.setattr(gan_core.dense, "is_suited", lambda *_: False)
+    elif library() is None:
+        pytest.skip("gansweep was installed without a C compiler")
+    yield request.param
+    torch.set_num_threads(before)
 
 
 def stacked(module, dtype=torch.float64):
@@ -53,6 +68,24 @@ def test_values_and_gradients_are_those_of_the_modules(player, activation):
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("activation", list(Activation))
+@pytest.mark.parametrize("player", list(PLAYERS))
+def test_float32_differs_by_rounding_alone(way, player, activation):
+    module, shape = PLAYERS[player](activation)
+    layers = dense_layers(module)
+    tensors, x = stacked(module, torch.float32), samples(*shape, dtype=torch.float32)
+    wide = {name: t.detach().double().requires_grad_() for name, t in tensors.items()}
+    exact = x.detach().double().requires_grad_()
+    made, expected = run_dense(layers, tensors, x), vmapped(module, wide, exact)
+    assert ("_Compiled" in str(made.grad_fn.next_functions)) is (way == "in C")
+    weight = expected.detach().cos()
+    gradients = torch.autograd.grad((made * weight.float()).sum(), [*tensors.values(), x])
+    theirs = torch.autograd.grad((expected * weight).sum(), [*wide.values(), exact])
+    for a, b in zip((made, *gradients), (expected, *theirs), strict=True):
+        # Sums of a few dozen products in each of three layers.
+        assert (a.double() - b).abs().max() <= 5e-6 * b.abs().max()
+
+
 def test_only_the_gradients_that_are_wanted_are_taken():
     module = MlpDiscriminator((7, 4), (1, 3, 3))
     layers, tensors, x = dense_layers(module), stacked(module), samples(1, 3, 3)
@@ -66,9 +99,10 @@ def test_only_the_gradients_that_are_wanted_are_taken():
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
 
 
-def test_what_comes_in_is_left_as_it_was():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_comes_in_is_left_as_it_was(way, dtype):
     module = MlpGenerator(LATENT, (9,), (1, 2, 2))
-    tensors, x = stacked(module), samples(LATENT)
+    tensors, x = stacked(module, dtype), samples(LATENT, dtype=dtype)
     made = run_dense(dense_layers(module), tensors, x)
     slope = torch.ones_like(made)
     kept = [t.detach().clone() for t in (x, *tensors.values(), slope, made)]
@@ -77,9 +111,10 @@ def test_what_comes_in_is_left_as_it_was():
         assert torch.equal(now, before)
 
 
-def test_a_second_derivative_is_refused_and_not_wrong():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_second_derivative_is_refused_and_not_wrong(way, dtype):
     module = MlpDiscriminator((7,), (1, 3, 3))
-    tensors, x = stacked(module), samples(1, 3, 3)
+    tensors, x = stacked(module, dtype), samples(1, 3, 3, dtype=dtype)
     made = run_dense(dense_layers(module), tensors, x)
     with pytest.raises(RuntimeError, match="twice=True"):
         torch.autograd.grad(made.sum(), x, create_graph=True)
@@ -104,7 +139,7 @@ def test_networks_with_anything_else_in_them_are_not_taken_for_plain_ones(module
 PLAIN = {"MlpGenerator", "LatentInput", "Sequential", "Linear", "LeakyReLU", "Tanh", "Unflatten"}
 
 
-def test_products_of_float32_are_not_rounded_further():
+def test_products_of_float32_are_not_rounded_further(way):
     # 128 terms near 1: float32 gives 1e-6, factors of bfloat16 would give 1e-2.
     module = MlpDiscriminator((), (1, 8, 16))
     tensors, x = stacked(module, torch.float32), samples(1, 8, 16, dtype=torch.float32)
@@ -116,7 +151,7 @@ def test_products_of_float32_are_not_rounded_further():
 
 @pytest.mark.parametrize("factors", [None, torch.bfloat16])
 @pytest.mark.parametrize("width", [1, 2, 8, 24, 128])
-def test_a_members_numbers_do_not_depend_on_how_many_others_there_are(width, factors):
+def test_a_members_numbers_do_not_depend_on_how_many_others_there_are(way, width, factors):
     module, generator = MlpDiscriminator((width, 8), (width,)), torch.Generator().manual_seed(9)
     tensors = {
         n: torch.randn(8, *p.shape, generator=generator) for n, p in module.named_parameters()
@@ -135,7 +170,7 @@ def test_a_members_numbers_do_not_depend_on_how_many_others_there_are(width, fac
 
 
 @pytest.mark.skipif(not hasattr(torch.backends.mkldnn, "matmul"), reason="before torch 2.9")
-def test_torchs_settings_are_as_they_were_afterwards():
+def test_torchs_settings_are_as_they_were_afterwards(way):
     settings = torch.backends.mkldnn.matmul
     before = settings.fp32_precision
     module = MlpDiscriminator((7,), (1, 3, 3))
@@ -166,7 +201,8 @@ def test_factors_of_bfloat16_cost_digits_and_nothing_else():
         assert 0 < (a - b).norm() < 0.02 * a.norm()
 
 
-def test_narrow_layers_are_not_rounded():
+def test_narrow_layers_are_not_rounded(monkeypatch):
+    monkeypatch.setattr(gan_core.dense, "is_suited", lambda *_: False)  # as bfloat16 is not
     # Eight inputs, or outputs: of points, and of logits.
     module = MlpDiscriminator((8,), (24,))
     tensors, x = stacked(module, torch.float32), samples(24, dtype=torch.float32)
@@ -175,7 +211,7 @@ def test_narrow_layers_are_not_rounded():
 
 
 @pytest.mark.parametrize("factors", [None, torch.bfloat16])
-def test_gradients_are_written_where_they_are_wanted(factors):
+def test_gradients_are_written_where_they_are_wanted(way, factors):
     module = MlpGenerator(LATENT, (24, 32), (1, 3, 3))
     layers, tensors = dense_layers(module), stacked(module, torch.float32)
     x, wanted = samples(LATENT, dtype=torch.float32), list(tensors.values())
@@ -189,3 +225,16 @@ def test_gradients_are_written_where_they_are_wanted(factors):
         assert gradient.is_set_to(view)
         torch.testing.assert_close(gradient, fresh)  # aligned otherwise, rounded otherwise
     assert all((place[:, -3:] == 7).all() for place in places.values())
+
+
+def test_that_it_could_be_faster_is_said_once(monkeypatch, caplog):
+    monkeypatch.setattr(gan_core.dense, "library", lambda: None)
+    monkeypatch.setattr(gan_core.dense, "is_suited", lambda *_: False)
+    gan_core.dense._say_that_torch_does_it.cache_clear()
+    module = MlpDiscriminator((7,), (1, 3, 3))
+    tensors, x = stacked(module, torch.float32), samples(1, 3, 3, dtype=torch.float32)
+    for _ in range(2):
+        run_dense(dense_layers(module), tensors, x)
+    (record,) = caplog.records
+    assert "without a C compiler" in record.getMessage()
+    gan_core.dense._say_that_torch_does_it.cache_clear()

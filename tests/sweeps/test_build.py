@@ -38,6 +38,7 @@ def test_a_changed_line_of_code_is_another_build_and_a_compiled_file_is_not(tmp_
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(HOME / package, tmp_path / package, ignore=ignored)
     before = build_of(tmp_path)  # which leaves compiled files
+    (tmp_path / "gan_core" / "kernels" / "_kernels.of-another-compiler.so").write_bytes(b"other")
     assert build_of(tmp_path) == before
     with (tmp_path / "gan_core" / "config.py").open("a") as file:
         file.write("# another line\n")

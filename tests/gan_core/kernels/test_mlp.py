@@ -1,0 +1,201 @@
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from gan_core.kernels.library import Instructions, best_instructions
+from gan_core.kernels.mlp import Network, is_suited
+
+AVAILABLE = [each for each in Instructions if 0 < each <= best_instructions()]
+MEMBERS = 3
+# (sizes of the layers, batch): whole vectors and panels, parts of them, single numbers
+SHAPES = {
+    "digits": ((64, 128, 128, 64), 64),
+    "judge of both halves": ((64, 128, 128, 1), 128),
+    "points": ((2, 128, 1), 64),
+    "to points": ((16, 128, 2), 64),
+    "no multiple of anything": ((5, 33, 70, 3), 7),
+    "one of each": ((1, 1), 1),
+    "one sample": ((17, 16, 9), 1),
+    "images": ((100, 40, 784), 6),
+    "panels and a rest": ((15, 65, 129), 13),
+}
+
+pytestmark = pytest.mark.parametrize("instructions", AVAILABLE, ids=lambda each: each.name)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def drawn(shape, seed, scale=1.0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * scale
+
+
+def parameters_of(sizes, members=MEMBERS):
+    """Weights and biases, a member's neither next to another's nor on whole vectors."""
+    made = []
+    for i, (inputs, outputs) in enumerate(pairwise(sizes)):
+        weights = drawn((members, outputs * inputs + 3), 2 * i, inputs**-0.5)
+        made.append(weights[:, 1:-2].view(members, outputs, inputs))
+        made.append(drawn((members, outputs + 5), 2 * i + 1)[:, 2:-3])
+    return made
+
+
+def network(sizes, batch, instructions, *, slope=0.2, tanh=False, members=MEMBERS, x=None):
+    slopes = [*[slope] * (len(sizes) - 2), None]
+    x = drawn((members, batch, sizes[0]), 99) if x is None else x
+    return Network(parameters_of(sizes, members), slopes, tanh, x, instructions)
+
+
+def by_autograd(net, slope_of_end):
+    """What torch makes of it in float64: outputs, and gradients by x and the parameters."""
+    x, *own = (each.double().requires_grad_() for each in (net.x, *net.parameters))
+    h = x
+    for weight, bias, slope in zip(own[::2], own[1::2], net.slopes, strict=True):
+        h = torch.baddbmm(bias[:, None], h, weight.mT)
+        if slope is not None:
+            h = nn.functional.leaky_relu(h, slope) if slope else h.relu()
+    gradients = torch.autograd.grad(h, [x, *own], slope_of_end.double())
+    return (h.tanh() if net.tanh else h), gradients
+
+
+def run(net, slope_of_end):
+    made = net.forward()
+    places = [torch.full_like(each, torch.nan) for each in net.parameters]
+    of_x = torch.full_like(net.x, torch.nan)
+    net.backward(made, slope_of_end, places, of_x=of_x)
+    return made[-1], [of_x, *places]
+
+
+def assert_near(made, expected):
+    # Sums of up to 784 products in float32: 1e-6 of the greatest for each of three layers.
+    assert (made.double() - expected).abs().max() <= 5e-6 * expected.abs().max()
+
+
+@pytest.mark.parametrize("tanh", [False, True])
+@pytest.mark.parametrize("slope", [0.0, 0.2])
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_outputs_and_gradients_are_those_of_autograd(instructions, shape, slope, tanh):
+    sizes, batch = SHAPES[shape]
+    net = network(sizes, batch, instructions, slope=slope, tanh=tanh)
+    end = drawn((MEMBERS, batch, sizes[-1]), 7)
+    made, gradients = run(net, end)
+    expected, wanted = by_autograd(net, end)
+    for ours, theirs in zip((made, *gradients), (expected, *wanted), strict=True):
+        assert_near(ours, theirs)
+
+
+def test_only_what_is_wanted_is_written_and_nothing_beside_it(instructions):
+    sizes, batch = SHAPES["no multiple of anything"]
+    net = network(sizes, batch, instructions)
+    end = drawn((MEMBERS, batch, sizes[-1]), 7)
+    _, everything = run(net, end)
+    made = net.forward()
+    rows = [torch.full((MEMBERS, p[0].numel() + 8), 7.0) for p in net.parameters]
+    places = [
+        row[:, 3:-5].view(p.shape) if i % 3 else None
+        for i, (row, p) in enumerate(zip(rows, net.parameters, strict=True))
+    ]
+    net.backward(made, end, places, of_x=None)
+    for row, place, whole in zip(rows, places, everything[1:], strict=True):
+        if place is None:
+            assert (row == 7).all()
+            continue
+        assert torch.equal(place, whole)
+        assert (row[:, :3] == 7).all()
+        assert (row[:, -5:] == 7).all()
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_a_members_numbers_depend_on_nothing_but_its_own(instructions, shape):
+    sizes, batch = SHAPES[shape]
+    net = network(sizes, batch, instructions)
+    end = drawn((MEMBERS, batch, sizes[-1]), 7)
+    made, gradients = run(net, end)
+    for member in range(MEMBERS):
+        own = slice(member, member + 1)
+        alone = Network(
+            [p[own].clone() for p in net.parameters],
+            net.slopes,
+            net.tanh,
+            net.x[own].clone(),
+            instructions,
+        )
+        by_itself, gradients_of_it = run(alone, end[own].contiguous())
+        assert torch.equal(by_itself, made[own])
+        for ours, theirs in zip(gradients_of_it, gradients, strict=True):
+            assert torch.equal(ours, theirs[own])
+
+
+@pytest.mark.parametrize("sizes", [(5, 33, 1), (20, 40, 3), (20, 1), (100, 8)])
+def test_inputs_that_are_padded_with_zeros_change_no_bit(instructions, sizes):
+    batch, more = 32, 12
+    net = network(sizes, batch, instructions)
+    pad = torch.nn.functional.pad
+    first, *rest = net.parameters
+    padded = Network(
+        [pad(first, (0, more)), *rest], net.slopes, net.tanh, pad(net.x, (0, more)), instructions
+    )
+    end = drawn((MEMBERS, batch, sizes[-1]), 7)
+    (made, gradients), (others, theirs) = run(net, end), run(padded, end)
+    assert torch.equal(made, others)
+    for i, (ours, wide) in enumerate(zip(gradients, theirs, strict=True)):
+        assert torch.equal(ours, wide[..., :-more] if i < 2 else wide)
+    assert (theirs[1][..., -more:] == 0).all()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("slope", [0.0, 0.2])
+def test_what_is_not_finite_goes_through_as_in_torch_and_to_no_neighbour(instructions, bad, slope):
+    sizes, batch = (16, 33, 20, 4), 9
+    net = network(sizes, batch, instructions, slope=slope)
+    end = drawn((MEMBERS, batch, sizes[-1]), 7)
+    made, gradients = run(net, end)
+    net.x = net.x.clone()
+    net.x[1, 4, 2] = bad
+    spoilt, of_them = run(net, end)
+    expected, wanted = by_autograd(net, end)
+    assert torch.equal(spoilt[1].isnan(), expected[1].isnan())
+    assert not spoilt[1, 4].isfinite().all()
+    for ours, theirs, before in zip(
+        (spoilt, *of_them), (expected, *wanted), (made, *gradients), strict=True
+    ):
+        assert torch.equal(ours[1].isfinite(), theirs[1].isfinite())
+        assert torch.equal(ours[::2], before[::2])
+
+
+def test_tanh_is_right_to_five_units_in_the_last_place(instructions):
+    powers = torch.logspace(-44, 1.5, 1 << 16)
+    special = torch.tensor([0.0, -0.0, math.inf, -math.inf, math.nan, 7.9988, 9.0])
+    x = torch.cat((torch.linspace(-20, 20, 1 << 16), powers, -powers, special)).view(1, -1, 1)
+    one = [torch.ones(1, 1, 1), torch.zeros(1, 1)]
+    # -0 + 0 = 0: the bias takes the sign of a zero.
+    (made,) = Network(one, [None], True, x, instructions).forward()
+    expected = x.double().tanh()
+    near = expected.float().abs()
+    unit = torch.nextafter(near, torch.tensor(2.0)) - near
+    errors = ((made.double() - expected).abs() / unit.double()).flatten()
+    assert torch.equal(made.isnan(), x.isnan())
+    assert errors[~errors.isnan()].max() < 5
+    assert made[~made.isnan()].abs().max() <= 1
+
+
+def test_other_types_shapes_and_threads_are_not_suited(instructions):
+    x, weights = drawn((MEMBERS, 4, 5), 1), [drawn((MEMBERS, 7, 5), 2), drawn((MEMBERS, 2, 7), 3)]
+    assert is_suited(x, weights)
+    assert not is_suited(x.double(), [w.double() for w in weights])
+    assert not is_suited(x.to("meta"), [w.to("meta") for w in weights])
+    assert not is_suited(x[..., :4], weights)
+    assert not is_suited(x[:2], weights)
+    assert not is_suited(x[:, :0], weights)
+    assert not is_suited(x, [])
+    assert not is_suited(x, weights[1:])
+    torch.set_num_threads(2)
+    assert not is_suited(x, weights)
