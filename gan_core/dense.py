@@ -4,8 +4,8 @@ What `torch.func.vmap` makes of such a network passes over every activation more
 must. Here a layer is one product with its bias, and one activation in place; the backward pass is
 written out. It can be differentiated once; penalties on gradients need the networks themselves.
 
-Float32 on a CPU is calculated in C (`gan_core.kernels.mlp`) where that was built. What follows is of
-torch's way, which is left: for other types, on other devices and without a C compiler.
+Float32 on a CPU is calculated in C (`gan_core.kernels.mlp`) where that was built. What follows is
+of torch's way, which is left: for other types, on other devices and without a C compiler.
 
 On AMD CPUs with AVX-512 oneDNN's float32 products were twice as fast as MKL's, which torch calls.
 torch's way to them is a setting that allows to round factors to bfloat16, as CPUs with AMX might.
