@@ -10,11 +10,11 @@ from sweeps.import_path import pin_packages
 if TYPE_CHECKING:
     from sweeps.config import SweepConfig
     from sweeps.config_file import load_config
+    from sweeps.gan_trainable import GanTrainable
     from sweeps.runner import run
-    from sweeps.trainable import GanTrainable
 
 _HOMES = {
-    "GanTrainable": "trainable",
+    "GanTrainable": "gan_trainable",
     "SweepConfig": "config",
     "load_config": "config_file",
     "run": "runner",

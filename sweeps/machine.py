@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ __all__ = ["Machine", "cores_allowed", "memory_allowed", "this_machine"]
 
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
+_NVIDIA, _AMD = "libcuda.so.1", Path("/dev/kfd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +29,9 @@ class Machine:
 
 
 def this_machine(device: str = "auto") -> Machine:
-    """What this process may use. Imports torch, unless only the CPU is asked for."""
+    """What this process may use. Imports torch, unless only a CPU is asked for or to be had."""
     cuda_devices = cuda_bytes = 0
-    if device != "cpu":
+    if device != "cpu" and _may_have_cuda():
         import torch
 
         cuda_devices = torch.cuda.device_count()
@@ -40,6 +43,20 @@ def this_machine(device: str = "auto") -> Machine:
         cuda_devices=cuda_devices,
         cuda_bytes=cuda_bytes,
     )
+
+
+def _may_have_cuda() -> bool:
+    """Whether a driver for torch's CUDA devices is there, NVIDIA's or AMD's.
+
+    To ask torch takes seconds, for its import.
+    """
+    if not sys.platform.startswith("linux") or _AMD.exists():
+        return True
+    try:
+        ctypes.CDLL(_NVIDIA)
+    except OSError:
+        return False
+    return True
 
 
 def _cores() -> int:

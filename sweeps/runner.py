@@ -124,9 +124,9 @@ def launch(
         with (
             _interrupted_in_words(console, store, address),
             _stop_requests() as asked,
-            ThreadPoolExecutor(1) as beside,
+            ThreadPoolExecutor(2) as beside,
         ):
-            tidied: Future[None] | None = None
+            endings: list[Future[None]] = []
             with contextlib.ExitStack() as stack:
                 copy: JournalCopy | None = None
                 expected = None
@@ -156,16 +156,20 @@ def launch(
                 _tell_what_goes_on(console, begun.running - begun.ready, len(store.kept_trials()))
                 status = _watch(fleet, display, console, asked, lease)
                 if status.done and not fleet.is_running():
-                    tidied = beside.submit(_tidy, store)  # while Ray ends
+                    fleet.close()  # of the study nobody else writes
+                    endings = [
+                        beside.submit(_tidy, store),
+                        beside.submit(write_importances, place, store),
+                    ]  # while Ray ends
             if copy is not None and copy.failure is not None:
                 only = f"The study is whole in {journal} alone: {copy.failure}"
                 console.print(only, soft_wrap=True, markup=False)
-            # Its owner has ended, and with it the only writer of the study.
-            write_importances(place, store)
-            if tidied is not None:
-                tidied.result()
-            elif status.done:
-                _tidy(store)
+            for ending in endings:
+                ending.result()
+            if not endings:
+                write_importances(place, store)
+                if status.done:
+                    _tidy(store)
     return store, status
 
 

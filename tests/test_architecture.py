@@ -25,6 +25,7 @@ FORBIDDEN = {
     "sweeps": set(),
 }
 FREE_OF_TORCH = ("gan_core.config", "gan_core.datasets")
+DRIVES_WITHOUT_TORCH = ("sweeps.cli", "sweeps.runner", "sweeps.fleet", "analysis")
 COMMANDS = {
     f"sweeps.{name}"
     for name in (
@@ -247,6 +248,12 @@ def test_what_checks_a_config_does_not_import_torch(module):
     package = OURS[module.split(".")[0]]
     sources = {found.source.split(".")[0] for found in package.imports(module)}
     assert not sources & {"torch", "torchvision", "numpy", "sklearn"}
+
+
+@pytest.mark.parametrize("module", DRIVES_WITHOUT_TORCH)
+def test_what_drives_a_sweep_does_not_import_torch(module):
+    program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=400)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

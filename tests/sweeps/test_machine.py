@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -72,3 +74,23 @@ def test_this_machine_has_a_core_and_memory():
     assert 1 <= machine.cores <= os.cpu_count()
     assert machine.memory_bytes > 2**26
     assert machine.cuda_devices == 0
+
+
+def asked_torch(nvidia, amd):
+    program = f"""
+import sys
+from pathlib import Path
+import sweeps.machine
+sweeps.machine._NVIDIA, sweeps.machine._AMD = {nvidia!r}, Path({str(amd)!r})
+sweeps.machine.this_machine("auto")
+print("torch" in sys.modules)
+"""
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=400, check=True).stdout
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asked elsewhere in any case")
+def test_torch_is_asked_for_devices_only_where_one_has_a_driver(tmp_path):
+    assert asked_torch("libnothing.so.1", tmp_path / "none") == "False\n"
+    assert asked_torch("libnothing.so.1", tmp_path) == "True\n"
+    assert asked_torch("libc.so.6", tmp_path / "none") == "True\n"
