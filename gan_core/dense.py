@@ -110,8 +110,9 @@ def run_dense(
         places: where the gradients by the parameters shall be written, of the same names and
             shapes: these tensors are then what autograd returns, overwritten by a second backward
             pass. Without, they are fresh ones.
-        factors: what factors and results of products are rounded to, where the sums within are
-            float32's; not in layers of less than 16 inputs or outputs. None: nothing is.
+        factors: what factors of products are rounded to, where the sums within are float32's, and
+            by torch their results; not in layers of less than 16 inputs or outputs. None: nothing
+            is.
 
     Returns:
         [members, batch, *ends]; can be differentiated once.
@@ -119,10 +120,11 @@ def run_dense(
     names = [f"{layer.name}.{part}" for layer in dense.layers for part in ("weight", "bias")]
     rows = [None if places is None else places[name] for name in names]
     parameters, x = [tensors[name] for name in names], x.flatten(2)
-    if factors is None and dense.is_plain and is_suited(x, parameters[::2]):
-        made = _Compiled.apply(dense.layers, rows, x, *parameters)
+    rounds = [factors is not None and _may_round(x, weight) for weight in parameters[::2]]
+    if dense.is_plain and is_suited(x, parameters[::2], rounds=any(rounds)):
+        made = _Compiled.apply(dense.layers, rows, rounds, x, *parameters)
     else:
-        if factors is None and x.dtype is torch.float32 and x.device.type == "cpu":
+        if x.dtype is torch.float32 and x.device.type == "cpu":
             _say_that_torch_does_it()
         made = _Run.apply(dense.layers, rows, factors, x, *parameters)
     return made.view(*made.shape[:2], *dense.ends)
@@ -200,6 +202,7 @@ class _Compiled(torch.autograd.Function):
         ctx: Any,
         layers: Sequence[_Layer],
         places: Sequence[Tensor | None],
+        rounds: Sequence[bool],
         x: Tensor,
         *parameters: Tensor,
     ) -> Tensor:
@@ -210,6 +213,7 @@ class _Compiled(torch.autograd.Function):
             tanh=isinstance(ctx.last, nn.Tanh),
             x=x.contiguous(),
             instructions=best_instructions(),
+            rounds=rounds,
         )
         made = ctx.network.forward()
         ctx.save_for_backward(x, *parameters, *made)
@@ -225,12 +229,12 @@ class _Compiled(torch.autograd.Function):
         wanted = [
             (torch.empty_like(parameter) if place is None else place) if needed else None
             for parameter, place, needed in zip(
-                parameters, ctx.places, ctx.needs_input_grad[3:], strict=True
+                parameters, ctx.places, ctx.needs_input_grad[4:], strict=True
             )
         ]
-        of_x = torch.empty_like(ctx.network.x) if ctx.needs_input_grad[2] else None
+        of_x = torch.empty_like(ctx.network.x) if ctx.needs_input_grad[3] else None
         ctx.network.backward(made, slope, wanted, of_x=of_x)
-        return None, None, of_x, *wanted
+        return None, None, None, of_x, *wanted
 
 
 def _slope(activation: nn.Module | None) -> float | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 __all__ = ["Instructions", "address", "best_instructions", "library"]
 
-_VERSION = 1  # of what mlp.c says: what was built of other sources is not used
+_VERSION = 2  # of what mlp.c says: what was built of other sources is not used
 
 _LONG, _POINTER, _INT, _FLOAT = ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_float
 _ARGUMENTS = {
@@ -30,6 +30,8 @@ class Instructions(IntEnum):
     NONE = 0
     AVX2 = 2
     AVX512 = 512
+    AVX512_BF16 = 516
+    """Of bfloat16 too; not said of processors with matrix units, for which oneDNN is faster."""
 
 
 @functools.cache

@@ -6,14 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION 1 /* of this folder's structures and functions: library.py asks for it */
+#define VERSION 2 /* of this folder's structures and functions: library.py asks for it */
 
-enum { NO_VECTORS = 0, AVX2 = 2, AVX512 = 512 };
+enum { NO_VECTORS = 0, AVX2 = 2, AVX512 = 512, AVX512_BF16 = 516 };
 enum { NOTHING, ACTIVATION, TANH, DERIVATIVE };
 
 typedef struct {
     long inputs, outputs;
     long follows; /* NOTHING, a (leaky) ReLU as ACTIVATION; TANH after the last layer only */
+    long rounds;  /* whether factors are rounded to bfloat16; by AVX512_BF16 alone */
     double slope; /* of a ReLU below zero */
     const float *weight, *bias;
     long weight_stride, bias_stride; /* from a member to the next */
@@ -31,6 +32,9 @@ typedef struct {
 int version(void) { return VERSION; }
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+
+#include <cpuid.h>
+#include <immintrin.h>
 
 /* Where the sums of a product go. */
 typedef struct {
@@ -84,14 +88,13 @@ static long widest_input(const Network *n)
     return most;
 }
 
-/* Room for one layer's packed factors, and for the slopes of two. */
+/* Room for the packed factors of a layer's products, and for the slopes of two layers. */
 static float *scratch_of(const Network *n)
 {
-    long most = 0;
+    long most = 0, batch = n->batch + WIDEST_PANEL;
     for (long i = 0; i < n->depth; i++) {
-        const Layer *layer = n->layers + i;
-        long rows = layer->outputs > n->batch ? layer->outputs : n->batch;
-        long need = (layer->inputs + WIDEST_PANEL) * (rows + WIDEST_PANEL);
+        long in = n->layers[i].inputs + WIDEST_PANEL, out = n->layers[i].outputs + WIDEST_PANEL;
+        long need = in * out + batch * (in + out);
         most = need > most ? need : most;
     }
     most += 2 * n->batch * widest_input(n);
@@ -107,6 +110,15 @@ static float *scratch_of(const Network *n)
 #pragma GCC pop_options
 
 #pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,avx512bf16,fma,prefer-vector-width=512")
+#define NAME(x) x##_avx512_bf16
+#define VL 16
+#define TILE_VECTORS 4
+#define ROUNDS
+#include "mlp_body.h"
+#pragma GCC pop_options
+
+#pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #define NAME(x) x##_avx2
 #define VL 8
@@ -114,13 +126,20 @@ static float *scratch_of(const Network *n)
 #include "mlp_body.h"
 #pragma GCC pop_options
 
+/* Whether it has matrix units for bfloat16, which oneDNN uses and these kernels do not. */
+static int has_matrix_units(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1);
+}
+
 /* The best instruction set of this processor. */
 int instructions(void)
 {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-        return AVX512;
+        return __builtin_cpu_supports("avx512bf16") && !has_matrix_units() ? AVX512_BF16 : AVX512;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? AVX2 : NO_VECTORS;
 }
 
@@ -131,7 +150,8 @@ int forward(int set, const Network *n)
     if (!scratch)
         return -1;
     for (long member = 0; member < n->members; member++)
-        (set == AVX512 ? forward_avx512 : forward_avx2)(n, member, scratch);
+        (set == AVX2 ? forward_avx2 : set == AVX512 ? forward_avx512 : forward_avx512_bf16)(
+            n, member, scratch);
     free(scratch);
     return 0;
 }
@@ -143,7 +163,8 @@ int backward(int set, const Network *n, const float *slope, float *of_x)
     if (!scratch)
         return -1;
     for (long member = 0; member < n->members; member++)
-        (set == AVX512 ? backward_avx512 : backward_avx2)(n, member, slope, of_x, scratch);
+        (set == AVX2 ? backward_avx2 : set == AVX512 ? backward_avx512 : backward_avx512_bf16)(
+            n, member, slope, of_x, scratch);
     free(scratch);
     return 0;
 }

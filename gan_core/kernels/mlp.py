@@ -2,10 +2,10 @@
 
 What torch makes of them passes over every activation once more for each bias, activation and
 derivative, and sends a cohort's activations through memory between two layers. Here a member's
-stand in the processor's cache, and what follows a product is done while it is in registers. Float32
-on x86-64 with AVX2 or AVX-512, built by GCC when gansweep is installed (`mlp.c`). Sums are those of
-float32 in one order, which depends on the shapes alone: not on the number of members, nor on
-memory's alignment. NaN and inf go through as in torch.
+stand in the processor's cache, and what follows a product is done while it is in registers. It is
+for x86-64 with AVX2 or AVX-512, and for factors of bfloat16 with AVX512_BF16; GCC builds it when
+gansweep is installed (`mlp.c`). Sums are of float32 in one order, which depends on the shapes
+alone: not on the number of members, nor on memory's alignment. NaN and inf go through as in torch.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class _Layer(ctypes.Structure):
         ("inputs", ctypes.c_long),
         ("outputs", ctypes.c_long),
         ("follows", ctypes.c_long),
+        ("rounds", ctypes.c_long),
         ("slope", ctypes.c_double),
         ("weight", ctypes.c_void_p),
         ("bias", ctypes.c_void_p),
@@ -59,7 +60,7 @@ class _Network(ctypes.Structure):
     )
 
 
-def is_suited(x: Tensor, weights: Sequence[Tensor]) -> bool:
+def is_suited(x: Tensor, weights: Sequence[Tensor], *, rounds: bool = False) -> bool:
     """Whether `Network` can run these: on a CPU, in float32, in shapes that fit, on one thread.
 
     With more threads torch's own products use them all.
@@ -67,10 +68,12 @@ def is_suited(x: Tensor, weights: Sequence[Tensor]) -> bool:
     Args:
         x: [members, batch, inputs].
         weights: [members, outputs, inputs] of each layer.
+        rounds: whether any layer is to round its factors to bfloat16.
     """
     if x.dtype is not torch.float32 or x.device.type != "cpu" or torch.get_num_threads() != 1:
         return False
-    if best_instructions() is Instructions.NONE:
+    least = Instructions.AVX512_BF16 if rounds else Instructions.AVX2
+    if best_instructions() < least:
         return False
     inputs = x.shape[2]
     for weight in weights:
@@ -91,6 +94,8 @@ class Network:
         tanh: whether one follows the last layer: to 5 units in the last place.
         x: [members, batch, inputs], dense; see `is_suited`.
         instructions: which kernels.
+        rounds: of each layer whether the factors of its products are rounded to bfloat16, which
+            takes AVX512_BF16; sums, and all between two products, are float32. Without: of none.
     """
 
     parameters: Sequence[Tensor]
@@ -98,6 +103,7 @@ class Network:
     tanh: bool
     x: Tensor
     instructions: Instructions
+    rounds: Sequence[bool] = ()
 
     def forward(self) -> list[Tensor]:
         """What each layer makes: [members, batch, outputs].
@@ -140,7 +146,7 @@ class Network:
             of_weight, of_bias = places[2 * i : 2 * i + 2]
             _, layer.outputs, layer.inputs = weight.shape
             layer.follows = _Follows.NOTHING if slope is None else _Follows.RELU
-            layer.slope = slope or 0.0
+            layer.slope, layer.rounds = slope or 0.0, bool(self.rounds) and self.rounds[i]
             layer.weight, layer.weight_stride = weight.data_ptr(), weight.stride(0)
             layer.bias, layer.bias_stride = bias.data_ptr(), bias.stride(0)
             if of_weight is not None:

@@ -1,9 +1,13 @@
 /* Fully connected layers in one instruction set: vectors of VL floats, and products whose
    TILE_ROWS x TILE_VECTORS sums stand in registers from the first summand to the last. NAME(x)
-   gives each set its own names. Matrices are row by row; a layer's weight is [outputs, inputs]. */
+   gives each set its own names. Matrices are row by row; a layer's weight is [outputs, inputs].
+
+   Where ROUNDS is defined, products may have factors of bfloat16, two of them for each sum at a time:
+   a "pair" is 32 bits of neighbours along the depth, and stands where a float would. */
 
 typedef float NAME(vector) __attribute__((vector_size(4 * VL), aligned(4), may_alias));
 typedef int NAME(mask) __attribute__((vector_size(4 * VL)));
+typedef int NAME(bits) __attribute__((may_alias));
 #define VECTOR NAME(vector)
 #define PANEL (VL * TILE_VECTORS)
 
@@ -56,10 +60,45 @@ INLINE VECTOR NAME(followed)(VECTOR v, const Target *t, long place, int count)
     return (VECTOR)((whole & (NAME(mask))v) | (~whole & (NAME(mask))less));
 }
 
-/* R rows x V vectors of a product. */
-INLINE void NAME(tile)(const int R, const int V, long depth, const float *a, long a_row,
-                       long a_depth, const float *b, long b_depth, int width, const Target *t,
-                       long row, long col)
+/* A row's sums, V vectors of them, and one more factor of that row times V vectors of factors. */
+#ifdef ROUNDS
+#define DOT(j) "vdpbf16ps %[b" #j "], %[a], %[s" #j "]\n"
+#define SUM(j) [s##j] "+v"(sum[j])
+#define BY(j) [b##j] "v"(factor[j])
+#define DOTS(dots, factors, ...) \
+    __asm__("vpbroadcastd %[p], %[a]\n" dots : [a] "=&v"(a), __VA_ARGS__ : [p] "m"(*bits), factors)
+#define AND ,
+INLINE void NAME(add_pair)(const int V, VECTOR *sum, const float *pair, const VECTOR *factor)
+{
+    /* In one piece: of intrinsics GCC 12 keeps some sums in memory. */
+    const NAME(bits) *bits = (const NAME(bits) *)pair;
+    VECTOR a;
+    if (V == 4)
+        DOTS(DOT(0) DOT(1) DOT(2) DOT(3), BY(0) AND BY(1) AND BY(2) AND BY(3), SUM(0), SUM(1),
+             SUM(2), SUM(3));
+    else if (V == 3)
+        DOTS(DOT(0) DOT(1) DOT(2), BY(0) AND BY(1) AND BY(2), SUM(0), SUM(1), SUM(2));
+    else if (V == 2)
+        DOTS(DOT(0) DOT(1), BY(0) AND BY(1), SUM(0), SUM(1));
+    else
+        DOTS(DOT(0), BY(0), SUM(0));
+}
+#undef DOT
+#undef SUM
+#undef BY
+#undef DOTS
+#undef AND
+#else
+INLINE void NAME(add_pair)(const int V, VECTOR *sum, const float *pair, const VECTOR *factor)
+{
+    (void)V, (void)sum, (void)pair, (void)factor; /* nothing rounds here */
+}
+#endif
+
+/* R rows x V vectors of a product, with factors of bfloat16 if H. */
+INLINE void NAME(tile)(const int R, const int V, const int H, long depth, const float *a,
+                       long a_row, long a_depth, const float *b, long b_depth, int width,
+                       const Target *t, long row, long col)
 {
     VECTOR sum[TILE_ROWS][TILE_VECTORS];
     UNROLL for (int j = 0; j < V; j++) {
@@ -72,8 +111,11 @@ INLINE void NAME(tile)(const int R, const int V, long depth, const float *a, lon
         VECTOR factor[TILE_VECTORS];
         UNROLL for (int j = 0; j < V; j++) factor[j] = *(const VECTOR *)(b + k * b_depth + j * VL);
         UNROLL for (int i = 0; i < R; i++) {
-            float one = a[i * a_row + k * a_depth];
-            UNROLL for (int j = 0; j < V; j++) sum[i][j] += one * factor[j];
+            const float *one = a + i * a_row + k * a_depth;
+            if (H)
+                NAME(add_pair)(V, sum[i], one, factor);
+            else
+                UNROLL for (int j = 0; j < V; j++) sum[i][j] += *one * factor[j];
         }
     }
     UNROLL for (int i = 0; i < R; i++) UNROLL for (int j = 0; j < V; j++) {
@@ -87,22 +129,23 @@ INLINE void NAME(tile)(const int R, const int V, long depth, const float *a, lon
     }
 }
 
-#define TILE(R, V) \
-    NAME(tile)(R, V, depth, own, a_row, a_depth, panel, b_depth, width, t, row, col)
-#define ROWS(V) \
+#define TILE(R, V, H) \
+    NAME(tile)(R, V, H, depth, own, a_row, a_depth, panel, b_depth, width, t, row, col)
+#define ROWS(V, H) \
     switch (end - row) { \
-    case 6: TILE(6, V); break; \
-    case 5: TILE(5, V); break; \
-    case 4: TILE(4, V); break; \
-    case 3: TILE(3, V); break; \
-    case 2: TILE(2, V); break; \
-    default: TILE(1, V); break; \
+    case 6: TILE(6, V, H); break; \
+    case 5: TILE(5, V, H); break; \
+    case 4: TILE(4, V, H); break; \
+    case 3: TILE(3, V, H); break; \
+    case 2: TILE(2, V, H); break; \
+    default: TILE(1, V, H); break; \
     }
 
 /* a [rows, depth], by its strides, times b [depth, cols]: packed (a panel of columns after the
    other, whole vectors wide), or as it stands if whole vectors make up its rows. */
-static void NAME(product)(long rows, long cols, long depth, const float *a, long a_row,
-                          long a_depth, const float *b, int packed, const Target *t)
+INLINE void NAME(product_of)(const int H, long rows, long cols, long depth, const float *a,
+                             long a_row, long a_depth, const float *b, int packed,
+                             const Target *t)
 {
     long tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
     const char *ahead = t->ahead;
@@ -117,15 +160,21 @@ static void NAME(product)(long rows, long cols, long depth, const float *a, long
             const float *own = a + row * a_row;
             switch (vectors) {
 #if TILE_VECTORS == 4
-            case 4: ROWS(4) break;
-            case 3: ROWS(3) break;
+            case 4: ROWS(4, H) break;
+            case 3: ROWS(3, H) break;
 #endif
-            case 2: ROWS(2) break;
-            default: ROWS(1) break;
+            case 2: ROWS(2, H) break;
+            default: ROWS(1, H) break;
             }
             row = end;
         }
     }
+}
+
+static void NAME(product)(long rows, long cols, long depth, const float *a, long a_row,
+                          long a_depth, const float *b, int packed, const Target *t)
+{
+    NAME(product_of)(0, rows, cols, depth, a, a_row, a_depth, b, packed, t);
 }
 
 /* A layer of one output: sums of [rows, depth] with one row of weights. */
@@ -199,6 +248,57 @@ static void NAME(pack)(const float *from, long rows, long cols, float *to)
     }
 }
 
+#ifdef ROUNDS
+#include "mlp_pairs.h"
+#endif
+
+/* What a layer makes, before and after what follows it. */
+static void NAME(outputs)(const Network *n, const Layer *layer, const float *x,
+                          const float *weight, float *scratch, const Target *t)
+{
+#ifdef ROUNDS
+    if (layer->rounds) {
+        NAME(outputs_rounded)(n, layer, x, weight, scratch, t);
+        return;
+    }
+#endif
+    NAME(pack_turned)(weight, layer->outputs, layer->inputs, scratch);
+    NAME(product)(n->batch, layer->outputs, layer->inputs, x, layer->inputs, 1, scratch, 1, t);
+}
+
+static void NAME(weight_gradient)(const Network *n, const Layer *layer, const float *x,
+                                  const float *slope, float *scratch, const Target *t)
+{
+    long in = layer->inputs, out = layer->outputs;
+    int is_ragged = in % VL != 0;
+#ifdef ROUNDS
+    if (layer->rounds) {
+        NAME(weight_gradient_rounded)(n, layer, x, slope, scratch, t);
+        return;
+    }
+#endif
+    if (is_ragged)
+        NAME(pack)(x, n->batch, in, scratch);
+    NAME(product)(out, in, n->batch, slope, 1, out, is_ragged ? scratch : x, is_ragged, t);
+}
+
+/* The gradient by what came into a layer. */
+static void NAME(input_gradient)(const Network *n, const Layer *layer, const float *weight,
+                                 const float *slope, float *scratch, const Target *t)
+{
+    long in = layer->inputs, out = layer->outputs;
+    int is_ragged = in % VL != 0;
+#ifdef ROUNDS
+    if (layer->rounds) {
+        NAME(input_gradient_rounded)(n, layer, weight, slope, scratch, t);
+        return;
+    }
+#endif
+    if (is_ragged)
+        NAME(pack)(weight, out, in, scratch);
+    NAME(product)(n->batch, in, out, slope, out, 1, is_ragged ? scratch : weight, is_ragged, t);
+}
+
 static void NAME(forward)(const Network *n, long member, float *scratch)
 {
     const float *x = n->x + member * n->batch * n->layers[0].inputs;
@@ -207,20 +307,19 @@ static void NAME(forward)(const Network *n, long member, float *scratch)
         long in = layer->inputs, out = layer->outputs, padded = (out + VL - 1) / VL * VL;
         const float *weight = layer->weight + member * layer->weight_stride;
         float *to = layer->made + member * n->batch * out;
-        float *bias = scratch, *packed = scratch + padded;
+        float *bias = scratch;
         memset(bias + padded - VL, 0, sizeof(float) * VL);
         memcpy(bias, layer->bias + member * layer->bias_stride, sizeof(float) * out);
         if (is_dot(n, i)) {
             NAME(dots)(n->batch, in, x, weight, *bias, to);
         } else {
-            NAME(pack_turned)(weight, out, in, packed);
             Target target = {to, out, bias, NULL, layer->follows, layer->slope, NULL, NULL};
             int is_last = i + 1 == n->depth || is_dot(n, i + 1);
             if (!is_last)
                 fetch_weight(&target, layer + 1, member);
             else if (member + 1 < n->members)
                 fetch_weight(&target, n->layers, member + 1);
-            NAME(product)(n->batch, out, in, x, in, 1, packed, 1, &target);
+            NAME(outputs)(n, layer, x, weight, scratch + padded, &target);
         }
         x = to;
     }
@@ -237,15 +336,12 @@ static void NAME(backward)(const Network *n, long member, const float *slope, fl
         const Layer *layer = n->layers + i, *before = i ? layer - 1 : NULL;
         long in = layer->inputs, out = layer->outputs;
         const float *x = (before ? before->made : n->x) + member * batch * in;
-        int is_ragged = in % VL != 0;
         if (layer->of_weight) {
-            if (is_ragged)
-                NAME(pack)(x, batch, in, packed);
             Target target = {layer->of_weight + member * layer->of_weight_stride, in, NULL, NULL,
                              NOTHING, 0, NULL, NULL};
             if (before || of_x)
                 fetch_weight(&target, layer, member);
-            NAME(product)(out, in, batch, slope, 1, out, is_ragged ? packed : x, is_ragged, &target);
+            NAME(weight_gradient)(n, layer, x, slope, packed, &target);
         }
         if (layer->of_bias) {
             float *sum = layer->of_bias + member * layer->of_bias_stride;
@@ -256,16 +352,13 @@ static void NAME(backward)(const Network *n, long member, const float *slope, fl
         }
         if (before || of_x) {
             const float *weight = layer->weight + member * layer->weight_stride;
-            if (is_ragged)
-                NAME(pack)(weight, out, in, packed);
             Target target = {before ? scratch + i % 2 * batch * widest : of_x + member * batch * in,
                              in, NULL, x, before && before->follows ? DERIVATIVE : NOTHING,
                              before ? before->slope : 0, NULL, NULL};
             if (before)
                 fetch(&target, (i > 1 ? layer[-2].made : n->x) + member * batch * before->inputs,
                       batch * before->inputs);
-            NAME(product)(batch, in, out, slope, out, 1, is_ragged ? packed : weight, is_ragged,
-                          &target);
+            NAME(input_gradient)(n, layer, weight, slope, packed, &target);
             slope = target.to;
         }
     }
@@ -278,3 +371,4 @@ static void NAME(backward)(const Network *n, long member, const float *slope, fl
 #undef NAME
 #undef VL
 #undef TILE_VECTORS
+#undef ROUNDS

@@ -18,7 +18,7 @@ def way(request, monkeypatch):
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     if request.param == "by torch":
-        monkeypatch.setattr(gan_core.dense, "is_suited", lambda *_: False)
+        monkeypatch.setattr(gan_core.dense, "is_suited", lambda *_, **__: False)
     elif library() is None:
         pytest.skip("gansweep was installed without a C compiler")
     yield request.param
@@ -188,21 +188,21 @@ def rounded(module, tensors, x):
     return [[made, *torch.autograd.grad(made.cos().sum(), wanted)] for made in runs]
 
 
-def test_factors_of_bfloat16_cost_digits_and_nothing_else():
-    module = MlpDiscriminator((32, 32), (1, 8, 8))
-    tensors, x = stacked(module, torch.float32), samples(1, 8, 8, dtype=torch.float32)
+def test_factors_of_bfloat16_cost_digits_and_nothing_else(way):
+    # No ReLU: one that rounding moves across its zero changes the whole gradient behind it.
+    module = MlpGenerator(32, (), (1, 6, 6))
+    tensors, x = stacked(module, torch.float32), samples(32, dtype=torch.float32)
     tensors = {
         n: t.detach().div(t[0, 0].numel() ** 0.5).requires_grad_() for n, t in tensors.items()
     }
     exact, coarse = rounded(module, tensors, x)
     for a, b in zip(exact, coarse, strict=True):
         assert b.dtype == torch.float32
-        # bfloat16 has 8 bits: 0.4% for each of three layers, forth and back.
+        # bfloat16 has 8 bits: 0.4% for each of two factors, forth and back.
         assert 0 < (a - b).norm() < 0.02 * a.norm()
 
 
-def test_narrow_layers_are_not_rounded(monkeypatch):
-    monkeypatch.setattr(gan_core.dense, "is_suited", lambda *_: False)  # as bfloat16 is not
+def test_narrow_layers_are_not_rounded(way):
     # Eight inputs, or outputs: of points, and of logits.
     module = MlpDiscriminator((8,), (24,))
     tensors, x = stacked(module, torch.float32), samples(24, dtype=torch.float32)
@@ -229,7 +229,7 @@ def test_gradients_are_written_where_they_are_wanted(way, factors):
 
 def test_that_it_could_be_faster_is_said_once(monkeypatch, caplog):
     monkeypatch.setattr(gan_core.dense, "library", lambda: None)
-    monkeypatch.setattr(gan_core.dense, "is_suited", lambda *_: False)
+    monkeypatch.setattr(gan_core.dense, "is_suited", lambda *_, **__: False)
     gan_core.dense._say_that_torch_does_it.cache_clear()
     module = MlpDiscriminator((7,), (1, 3, 3))
     tensors, x = stacked(module, torch.float32), samples(1, 3, 3, dtype=torch.float32)

@@ -31,7 +31,9 @@ def test_it_is_built_where_there_is_a_compiler():
 def test_the_processors_best_instructions_are_taken():
     flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
     if {"avx512f", "avx512vl", "avx512dq", "avx512bw"} <= set(flags):
-        assert best_instructions() is Instructions.AVX512
+        is_bf16 = "avx512_bf16" in flags and "amx_bf16" not in flags
+        expected = Instructions.AVX512_BF16 if is_bf16 else Instructions.AVX512
+        assert best_instructions() is expected
     elif {"avx2", "fma"} <= set(flags):
         assert best_instructions() is Instructions.AVX2
     else:

@@ -114,9 +114,13 @@ def test_only_what_is_wanted_is_written_and_nothing_beside_it(instructions):
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))
-def test_a_members_numbers_depend_on_nothing_but_its_own(instructions, shape):
+@pytest.mark.parametrize("rounds", [False, True])
+def test_a_members_numbers_depend_on_nothing_but_its_own(instructions, shape, rounds):
+    if rounds and instructions < Instructions.AVX512_BF16:
+        pytest.skip("these instructions have no products of bfloat16")
     sizes, batch = SHAPES[shape]
     net = network(sizes, batch, instructions)
+    net.rounds = [rounds] * len(net.slopes)
     end = drawn((MEMBERS, batch, sizes[-1]), 7)
     made, gradients = run(net, end)
     for member in range(MEMBERS):
@@ -127,6 +131,7 @@ def test_a_members_numbers_depend_on_nothing_but_its_own(instructions, shape):
             net.tanh,
             net.x[own].clone(),
             instructions,
+            net.rounds,
         )
         by_itself, gradients_of_it = run(alone, end[own].contiguous())
         assert torch.equal(by_itself, made[own])
@@ -134,14 +139,23 @@ def test_a_members_numbers_depend_on_nothing_but_its_own(instructions, shape):
             assert torch.equal(ours, theirs[own])
 
 
+@pytest.mark.parametrize("rounds", [False, True])
 @pytest.mark.parametrize("sizes", [(5, 33, 1), (20, 40, 3), (20, 1), (100, 8)])
-def test_inputs_that_are_padded_with_zeros_change_no_bit(instructions, sizes):
+def test_inputs_that_are_padded_with_zeros_change_no_bit(instructions, sizes, rounds):
+    if rounds and instructions < Instructions.AVX512_BF16:
+        pytest.skip("these instructions have no products of bfloat16")
     batch, more = 32, 12
     net = network(sizes, batch, instructions)
+    net.rounds = [rounds] * len(net.slopes)
     pad = torch.nn.functional.pad
     first, *rest = net.parameters
     padded = Network(
-        [pad(first, (0, more)), *rest], net.slopes, net.tanh, pad(net.x, (0, more)), instructions
+        [pad(first, (0, more)), *rest],
+        net.slopes,
+        net.tanh,
+        pad(net.x, (0, more)),
+        instructions,
+        net.rounds,
     )
     end = drawn((MEMBERS, batch, sizes[-1]), 7)
     (made, gradients), (others, theirs) = run(net, end), run(padded, end)
@@ -171,6 +185,78 @@ def test_what_is_not_finite_goes_through_as_in_torch_and_to_no_neighbour(instruc
         assert torch.equal(ours[::2], before[::2])
 
 
+def by_rounded_factors(net, end):
+    """In float64, but for the factors of products: outputs, and gradients as `run` has them."""
+
+    def near(t):
+        return t.float().bfloat16().double()
+
+    weights, biases = ([p.double() for p in net.parameters[i::2]] for i in (0, 1))
+    came, sums = [net.x.double()], []
+    for weight, bias, slope in zip(weights, biases, net.slopes, strict=True):
+        sums.append(torch.baddbmm(bias[:, None], near(came[-1]), near(weight).mT))
+        made = sums[-1] if slope is None else nn.functional.leaky_relu(sums[-1], slope)
+        came.append(made)
+    gradient, gradients = end.double(), []
+    for i in reversed(range(len(weights))):
+        if net.slopes[i] is not None:
+            gradient = torch.where(sums[i] > 0, gradient, gradient * net.slopes[i])
+        gradients = [torch.bmm(near(gradient).mT, near(came[i])), gradient.sum(1), *gradients]
+        gradient = torch.bmm(near(gradient), near(weights[i]))
+    return came[-1], [gradient, *gradients]
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_rounded_factors_are_the_nearest_of_bfloat16_and_sums_are_not_rounded(instructions, shape):
+    if instructions < Instructions.AVX512_BF16:
+        pytest.skip("these instructions have no products of bfloat16")
+    sizes, batch = SHAPES[shape]
+    net = network(sizes, batch, instructions)
+    end = drawn((MEMBERS, batch, sizes[-1]), 7)
+    plain, _ = run(net, end)
+    # The logits' layer is never rounded, nor is one dot product.
+    net.rounds = [outputs > 1 for outputs in sizes[1:]]
+    if not all(net.rounds):
+        pytest.skip("ends in a number")
+    made, gradients = run(net, end)
+    expected, wanted = by_rounded_factors(net, end)
+    assert not torch.equal(made, plain)
+    for ours, theirs in zip((made, *gradients), (expected, *wanted), strict=True):
+        # A sum beside the middle of two numbers of bfloat16 may be rounded to the other: 0.4% of
+        # single factors.
+        assert (ours.double() - theirs).norm() <= 1e-3 * theirs.norm()
+
+
+def test_layers_that_do_not_round_are_as_without(instructions):
+    if instructions < Instructions.AVX512_BF16:
+        pytest.skip("these instructions have no products of bfloat16")
+    sizes, batch = (16, 33, 20, 4), 9
+    net = network(sizes, batch, instructions)
+    plain = net.forward()
+    net.rounds = [False, False, True]
+    made = net.forward()
+    assert all(torch.equal(a, b) for a, b in zip(made[:2], plain[:2], strict=True))
+    assert not torch.equal(made[2], plain[2])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_not_finite_goes_through_rounding_too_and_to_no_neighbour(instructions, bad):
+    if instructions < Instructions.AVX512_BF16:
+        pytest.skip("these instructions have no products of bfloat16")
+    net = network((33, 20), 9, instructions)
+    net.rounds = [True]
+    end = drawn((MEMBERS, 9, 20), 7)
+    made, gradients = run(net, end)
+    net.x = net.x.clone()
+    net.x[1, 4, 2] = bad
+    spoilt, of_them = run(net, end)
+    assert not spoilt[1, 4].isfinite().any()
+    assert not of_them[1][1, :, 2].isfinite().any()
+    assert torch.equal(spoilt[1, [*range(4), *range(5, 9)]], made[1, [*range(4), *range(5, 9)]])
+    for ours, before in zip((spoilt, *of_them), (made, *gradients), strict=True):
+        assert torch.equal(ours[::2], before[::2])
+
+
 def test_tanh_is_right_to_five_units_in_the_last_place(instructions):
     powers = torch.logspace(-44, 1.5, 1 << 16)
     special = torch.tensor([0.0, -0.0, math.inf, -math.inf, math.nan, 7.9988, 9.0])
@@ -197,5 +283,6 @@ def test_other_types_shapes_and_threads_are_not_suited(instructions):
     assert not is_suited(x[:, :0], weights)
     assert not is_suited(x, [])
     assert not is_suited(x, weights[1:])
+    assert is_suited(x, weights, rounds=True) is (best_instructions() >= Instructions.AVX512_BF16)
     torch.set_num_threads(2)
     assert not is_suited(x, weights)
