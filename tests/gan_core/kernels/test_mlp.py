@@ -23,7 +23,14 @@ SHAPES = {
     "panels and a rest": ((15, 65, 129), 13),
 }
 
-pytestmark = pytest.mark.parametrize("instructions", AVAILABLE, ids=lambda each: each.name)
+ROUNDING = [each for each in AVAILABLE if each >= Instructions.AVX512_BF16]
+with_each = pytest.mark.parametrize("instructions", AVAILABLE, ids=lambda each: each.name)
+with_rounding = pytest.mark.parametrize("instructions", ROUNDING, ids=lambda each: each.name)
+rounding_or_not = pytest.mark.parametrize(
+    ("instructions", "rounds"),
+    [(each, False) for each in AVAILABLE] + [(each, True) for each in ROUNDING],
+    ids=lambda each: getattr(each, "name", each),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +89,7 @@ def assert_near(made, expected):
 @pytest.mark.parametrize("tanh", [False, True])
 @pytest.mark.parametrize("slope", [0.0, 0.2])
 @pytest.mark.parametrize("shape", list(SHAPES))
+@with_each
 def test_outputs_and_gradients_are_those_of_autograd(instructions, shape, slope, tanh):
     sizes, batch = SHAPES[shape]
     net = network(sizes, batch, instructions, slope=slope, tanh=tanh)
@@ -92,6 +100,7 @@ def test_outputs_and_gradients_are_those_of_autograd(instructions, shape, slope,
         assert_near(ours, theirs)
 
 
+@with_each
 def test_only_what_is_wanted_is_written_and_nothing_beside_it(instructions):
     sizes, batch = SHAPES["no multiple of anything"]
     net = network(sizes, batch, instructions)
@@ -114,10 +123,8 @@ def test_only_what_is_wanted_is_written_and_nothing_beside_it(instructions):
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))
-@pytest.mark.parametrize("rounds", [False, True])
+@rounding_or_not
 def test_a_members_numbers_depend_on_nothing_but_its_own(instructions, shape, rounds):
-    if rounds and instructions < Instructions.AVX512_BF16:
-        pytest.skip("these instructions have no products of bfloat16")
     sizes, batch = SHAPES[shape]
     net = network(sizes, batch, instructions)
     net.rounds = [rounds] * len(net.slopes)
@@ -139,11 +146,9 @@ def test_a_members_numbers_depend_on_nothing_but_its_own(instructions, shape, ro
             assert torch.equal(ours, theirs[own])
 
 
-@pytest.mark.parametrize("rounds", [False, True])
 @pytest.mark.parametrize("sizes", [(5, 33, 1), (20, 40, 3), (20, 1), (100, 8)])
+@rounding_or_not
 def test_inputs_that_are_padded_with_zeros_change_no_bit(instructions, sizes, rounds):
-    if rounds and instructions < Instructions.AVX512_BF16:
-        pytest.skip("these instructions have no products of bfloat16")
     batch, more = 32, 12
     net = network(sizes, batch, instructions)
     net.rounds = [rounds] * len(net.slopes)
@@ -167,6 +172,7 @@ def test_inputs_that_are_padded_with_zeros_change_no_bit(instructions, sizes, ro
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("slope", [0.0, 0.2])
+@with_each
 def test_what_is_not_finite_goes_through_as_in_torch_and_to_no_neighbour(instructions, bad, slope):
     sizes, batch = (16, 33, 20, 4), 9
     net = network(sizes, batch, instructions, slope=slope)
@@ -206,18 +212,15 @@ def by_rounded_factors(net, end):
     return came[-1], [gradient, *gradients]
 
 
-@pytest.mark.parametrize("shape", list(SHAPES))
+# One dot product, as logits are, is not rounded.
+@pytest.mark.parametrize("shape", [s for s, (sizes, _) in SHAPES.items() if sizes[-1] > 1])
+@with_rounding
 def test_rounded_factors_are_the_nearest_of_bfloat16_and_sums_are_not_rounded(instructions, shape):
-    if instructions < Instructions.AVX512_BF16:
-        pytest.skip("these instructions have no products of bfloat16")
     sizes, batch = SHAPES[shape]
     net = network(sizes, batch, instructions)
     end = drawn((MEMBERS, batch, sizes[-1]), 7)
     plain, _ = run(net, end)
-    # The logits' layer is never rounded, nor is one dot product.
-    net.rounds = [outputs > 1 for outputs in sizes[1:]]
-    if not all(net.rounds):
-        pytest.skip("ends in a number")
+    net.rounds = [True] * len(net.slopes)
     made, gradients = run(net, end)
     expected, wanted = by_rounded_factors(net, end)
     assert not torch.equal(made, plain)
@@ -227,9 +230,8 @@ def test_rounded_factors_are_the_nearest_of_bfloat16_and_sums_are_not_rounded(in
         assert (ours.double() - theirs).norm() <= 1e-3 * theirs.norm()
 
 
+@with_rounding
 def test_layers_that_do_not_round_are_as_without(instructions):
-    if instructions < Instructions.AVX512_BF16:
-        pytest.skip("these instructions have no products of bfloat16")
     sizes, batch = (16, 33, 20, 4), 9
     net = network(sizes, batch, instructions)
     plain = net.forward()
@@ -240,9 +242,8 @@ def test_layers_that_do_not_round_are_as_without(instructions):
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
+@with_rounding
 def test_what_is_not_finite_goes_through_rounding_too_and_to_no_neighbour(instructions, bad):
-    if instructions < Instructions.AVX512_BF16:
-        pytest.skip("these instructions have no products of bfloat16")
     net = network((33, 20), 9, instructions)
     net.rounds = [True]
     end = drawn((MEMBERS, 9, 20), 7)
@@ -257,6 +258,7 @@ def test_what_is_not_finite_goes_through_rounding_too_and_to_no_neighbour(instru
         assert torch.equal(ours[::2], before[::2])
 
 
+@with_each
 def test_tanh_is_right_to_five_units_in_the_last_place(instructions):
     powers = torch.logspace(-44, 1.5, 1 << 16)
     special = torch.tensor([0.0, -0.0, math.inf, -math.inf, math.nan, 7.9988, 9.0])
@@ -273,6 +275,7 @@ def test_tanh_is_right_to_five_units_in_the_last_place(instructions):
     assert made[~made.isnan()].abs().max() <= 1
 
 
+@with_each
 def test_other_types_shapes_and_threads_are_not_suited(instructions):
     x, weights = drawn((MEMBERS, 4, 5), 1), [drawn((MEMBERS, 7, 5), 2), drawn((MEMBERS, 2, 7), 3)]
     assert is_suited(x, weights)
