@@ -10,9 +10,9 @@
 
 FROM python:3.11-slim-bookworm
 
-# For Ray's launcher (rsync, ps) and KubeRay's probes (wget).
+# For Ray's launcher (rsync, ps) and KubeRay's probes (wget); a C compiler for gan_core's kernels.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends procps rsync wget \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev procps rsync wget \
     && rm -rf /var/lib/apt/lists/*
 
 RUN useradd --create-home --uid 1000 ray

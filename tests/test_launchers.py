@@ -158,6 +158,9 @@ def test_the_image_copies_what_is_there_and_installs_what_the_project_offers():
     installed = " ".join(r for e in extras.split(",") for r in requirements(e))
     for name in ("ray[default]", "ray[serve]", "fastapi", "psycopg[binary]"):
         assert name in installed
+    # What is optional for setuptools would be left out without a word.
+    (system,) = re.findall(r"apt-get install (.+)", text)
+    assert {"gcc", "libc6-dev"} <= set(system.split())
     (python,) = re.findall(r"^FROM python:(\d+\.\d+)", text, re.M)
     assert python == PROJECT["requires-python"].removeprefix(">=")
 

@@ -13,16 +13,13 @@ MEMBERS, BATCH, LATENT = 3, 8, 5
 
 
 @pytest.fixture(params=["in C", "by torch"])
-def way(request, monkeypatch):
+def way(request, monkeypatch, one_thread):
     """How float32 is calculated."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     if request.param == "by torch":
         monkeypatch.setattr(gan_core.dense, "is_suited", lambda *_, **__: False)
     elif library() is None:
         pytest.skip("gansweep was installed without a C compiler")
-    yield request.param
-    torch.set_num_threads(before)
+    return request.param
 
 
 def stacked(module, dtype=torch.float64):

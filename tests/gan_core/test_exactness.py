@@ -12,6 +12,7 @@ from gan_core.config import (
     Normalisation,
     Penalty,
 )
+from gan_core.kernels.library import library
 from gan_core.loop import run_interval
 
 STEPS = 50
@@ -153,6 +154,37 @@ def test_a_member_in_another_slot_is_bitwise_the_same(digits, precision):
         ]
         assert_same_training(places[0], places[1])
         assert_same_training(places[0], places[2])
+
+
+@pytest.mark.skipif(library() is None, reason="gansweep was installed without a C compiler")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_plain_member_is_bitwise_the_same_in_any_company_where_networks_run_in_c(
+    digits, one_thread, precision
+):
+    losses = ("minimax", "lsgan", "hinge", "wgan", "relativistic", "hinge")
+    members = [
+        GanConfig(
+            seed=i,
+            loss=loss,
+            lr_g=10 ** (-4 + i / 5),
+            latent_dim=[16, 3, 7][i % 3],
+            d_steps=[1, 2][i % 2],
+            instance_noise=[0.0, 0.1][i % 2],
+            ema_half_life_images=[None, 500.0][i % 2],
+        )
+        for i, loss in enumerate(losses)
+    ]
+    config = cohort_config(precision=precision)
+    everyone, handles, records = trained(config, members, digits)
+    for some in ([0], [2], [1, 3], [*range(len(members) - 1)]):
+        fewer, own, theirs = trained(config, [members[i] for i in some], digits)
+        for i, handle in zip(some, own, strict=True):
+            assert records[handles[i]].statistics == pytest.approx(
+                theirs[handle].statistics, rel=1e-12, nan_ok=True
+            )
+            for a, b in zip(everyone.export(handles[i]), fewer.export(handle), strict=True):
+                assert a.keys() == b.keys()
+                assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])

@@ -4,15 +4,9 @@ import torch
 from gan_core.adam import Rates, adam_step_, descend_
 from gan_core.kernels import adam
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MEMBERS, WIDTH = 5, 16 * 13
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def column(*values):

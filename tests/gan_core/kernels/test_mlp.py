@@ -23,6 +23,8 @@ SHAPES = {
     "panels and a rest": ((15, 65, 129), 13),
 }
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROUNDING = [each for each in AVAILABLE if each >= Instructions.AVX512_BF16]
 with_each = pytest.mark.parametrize("instructions", AVAILABLE, ids=lambda each: each.name)
 with_rounding = pytest.mark.parametrize("instructions", ROUNDING, ids=lambda each: each.name)
@@ -31,14 +33,6 @@ rounding_or_not = pytest.mark.parametrize(
     [(each, False) for each in AVAILABLE] + [(each, True) for each in ROUNDING],
     ids=lambda each: getattr(each, "name", each),
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def drawn(shape, seed, scale=1.0):
