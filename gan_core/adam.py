@@ -39,8 +39,8 @@ def descend_(
     Args:
         parameters: [members, parameters]; those of others stay as they are.
         gradient: the same shape; may be destroyed.
-        moment1: running mean of the gradient, the same shape.
-        moment2: running mean of its square, the same shape.
+        moment1: running mean of the gradient, the same shape; of the dead anything.
+        moment2: running mean of its square, likewise.
         rates: per member.
         count: int64 [members, 1], updates made including this one, >= 1.
         alive: bool [members]; false from now on for those whose gradient's norm is not finite.

@@ -4,8 +4,8 @@ What `torch.func.vmap` makes of such a network passes over every activation more
 must. Here a layer is one product with its bias, and one activation in place; the backward pass is
 written out. It can be differentiated once; penalties on gradients need the networks themselves.
 
-Float32 on a CPU is calculated in C (`gan_core.kernels.mlp`) where that was built. What follows is
-of torch's way, which is left: for other types, on other devices and without a C compiler.
+Float32 on a CPU is calculated in C (`gan_core.kernels.mlp`) where that was built, on one thread.
+What follows is of torch's way, which is left: for other types, devices and threads, and without C.
 
 On AMD CPUs with AVX-512 oneDNN's float32 products were twice as fast as MKL's, which torch calls.
 torch's way to them is a setting that allows to round factors to bfloat16, as CPUs with AMX might.
@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_core.kernels.library import best_instructions, library
+from gan_core.kernels.library import best_instructions, why_absent
 from gan_core.kernels.mlp import Network, is_suited
 from gan_core.networks.mlp import MlpDiscriminator, MlpGenerator
 
@@ -121,7 +121,7 @@ def run_dense(
     rows = [None if places is None else places[name] for name in names]
     parameters, x = [tensors[name] for name in names], x.flatten(2)
     rounds = [factors is not None and _may_round(x, weight) for weight in parameters[::2]]
-    if dense.is_plain and is_suited(x, parameters[::2], rounds=any(rounds)):
+    if dense.is_plain and is_suited(x, parameters, rounds=any(rounds)):
         made = _Compiled.apply(dense.layers, rows, rounds, x, *parameters)
     else:
         if x.dtype is torch.float32 and x.device.type == "cpu":
@@ -132,11 +132,8 @@ def run_dense(
 
 @functools.cache
 def _say_that_torch_does_it() -> None:
-    if library() is None:
-        _log.warning(
-            "gansweep was installed without a C compiler: on this CPU fully connected networks "
-            "would train about 1.4 times as fast with one (gcc on x86-64), installed again"
-        )
+    if why := why_absent():
+        _log.warning("fully connected networks train more slowly than they could: %s", why)
 
 
 class _Run(torch.autograd.Function):

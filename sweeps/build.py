@@ -18,7 +18,10 @@ _SHOWN = 8  # characters of a hash
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """What must be the same on all nodes for a trial to be the same on each."""
+    """What must be the same on all nodes for a trial to be the same on each.
+
+    To rounding: processors, and compilers of `gan_core.kernels`, may differ.
+    """
 
     gansweep: str
     """Version, and a hash of the packages' files: a checkout changes without its version."""

@@ -13,7 +13,8 @@ __all__ = ["Machine", "cores_allowed", "memory_allowed", "this_machine"]
 
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
-_NVIDIA, _AMD = "libcuda.so.1", Path("/dev/kfd")
+_NVIDIA = "libcuda.so.1"
+_DEVICES = (Path("/dev/kfd"), Path("/dev/dxg"))  # AMD's, and Windows' for its Linux
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Machine:
 def this_machine(device: str = "auto") -> Machine:
     """What this process may use. Imports torch, unless only a CPU is asked for or to be had."""
     cuda_devices = cuda_bytes = 0
-    if device != "cpu" and _may_have_cuda():
+    if device != "cpu" and (device != "auto" or _may_have_cuda()):
         import torch
 
         cuda_devices = torch.cuda.device_count()
@@ -50,7 +51,7 @@ def _may_have_cuda() -> bool:
 
     To ask torch takes seconds, for its import.
     """
-    if not sys.platform.startswith("linux") or _AMD.exists():
+    if not sys.platform.startswith("linux") or any(place.exists() for place in _DEVICES):
         return True
     try:
         ctypes.CDLL(_NVIDIA)

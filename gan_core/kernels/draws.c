@@ -1,4 +1,4 @@
-/* Of standard normals what is no logarithm, root or sine, which are torch's: see gan_core/noise.py. */
+/* Of standard normals what is no logarithm, root or sine, which are torch's: gan_core/noise.py. */
 
 #include <math.h>
 #include <stdint.h>

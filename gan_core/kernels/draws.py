@@ -35,7 +35,7 @@ def normals(
     members, pairs = len(key), (columns + 1) // 2
     taken = rows * pairs
     stride = -(-taken // lanes) * lanes
-    radius, angle = torch.empty(2, members, stride).unbind()
+    radius, angle = key.new_empty((2, members, stride), dtype=torch.float32).unbind()
     for filled, value in ((radius, 1), (angle, 0)):
         filled[:, taken:] = value
     library().box_muller_uniforms(
@@ -43,7 +43,7 @@ def normals(
     )
     radius.log_().mul_(-2).sqrt_()
     cosine, sine = angle.cos(), angle.sin()
-    z = torch.empty(members, rows, 2 * pairs)
+    z = radius.new_empty(members, rows, 2 * pairs)
     library().box_muller_normals(
         members, rows, pairs, stride, *map(address, (radius, cosine, sine, lengths, z))
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["Instructions", "address", "best_instructions", "library"]
+__all__ = ["Instructions", "address", "best_instructions", "library", "why_absent"]
 
 _VERSION = 2  # of what mlp.c says: what was built of other sources is not used
 
@@ -34,21 +34,31 @@ class Instructions(IntEnum):
     """Of bfloat16 too; not said of processors with matrix units, for which oneDNN is faster."""
 
 
-@functools.cache
 def library() -> Any:
     """The functions in C, or None where they were not built or cannot be loaded."""
+    return _loaded()[0]
+
+
+def why_absent() -> str | None:
+    """Why there is no library, and what helps; None if there is one."""
+    return _loaded()[1]
+
+
+@functools.cache
+def _loaded() -> tuple[Any, str | None]:
+    again = "install gansweep again"
     found = importlib.util.find_spec("gan_core.kernels._kernels")
     if found is None or found.origin is None:
-        return None
+        return None, f"gan_core's C was not compiled: {again}, with GCC"
     try:
         loaded = ctypes.CDLL(found.origin)
         if loaded.version() != _VERSION:
-            return None
+            return None, f"gan_core's C was compiled of other sources: {again}"
         for name, arguments in _ARGUMENTS.items():
             getattr(loaded, name).argtypes = arguments
-    except (OSError, AttributeError):  # of another machine, or of other sources
-        return None
-    return loaded
+    except (OSError, AttributeError) as error:
+        return None, f"what was compiled of gan_core's C cannot be loaded ({error}): {again}"
+    return loaded, None
 
 
 @functools.cache

@@ -60,14 +60,14 @@ class _Network(ctypes.Structure):
     )
 
 
-def is_suited(x: Tensor, weights: Sequence[Tensor], *, rounds: bool = False) -> bool:
+def is_suited(x: Tensor, parameters: Sequence[Tensor], *, rounds: bool = False) -> bool:
     """Whether `Network` can run these: on a CPU, in float32, in shapes that fit, on one thread.
 
     With more threads torch's own products use them all.
 
     Args:
         x: [members, batch, inputs].
-        weights: [members, outputs, inputs] of each layer.
+        parameters: weight [members, outputs, inputs] and bias [members, outputs] of each layer.
         rounds: whether any layer is to round its factors to bfloat16.
     """
     if x.dtype is not torch.float32 or x.device.type != "cpu" or torch.get_num_threads() != 1:
@@ -75,12 +75,17 @@ def is_suited(x: Tensor, weights: Sequence[Tensor], *, rounds: bool = False) -> 
     least = Instructions.AVX512_BF16 if rounds else Instructions.AVX2
     if best_instructions() < least:
         return False
-    inputs = x.shape[2]
-    for weight in weights:
-        if weight.shape[2] != inputs or len(weight) != len(x):
+    members, inputs = x.shape[0], x.shape[2]
+    for weight, bias in zip(parameters[::2], parameters[1::2], strict=True):
+        outputs = weight.shape[1]
+        if weight.shape != (members, outputs, inputs) or bias.shape != (members, outputs):
             return False
-        inputs = weight.shape[1]
-    return x.numel() > 0 and bool(weights)
+        if weight.dtype is not x.dtype or bias.dtype is not x.dtype or not outputs:
+            return False
+        if weight.stride()[1:] != (inputs, 1) or bias.stride(1) != 1:
+            return False
+        inputs = outputs
+    return x.numel() > 0 and bool(parameters)
 
 
 @dataclass(eq=False)

@@ -2,8 +2,8 @@
    TILE_ROWS x TILE_VECTORS sums stand in registers from the first summand to the last. NAME(x)
    gives each set its own names. Matrices are row by row; a layer's weight is [outputs, inputs].
 
-   Where ROUNDS is defined, products may have factors of bfloat16, two of them for each sum at a time:
-   a "pair" is 32 bits of neighbours along the depth, and stands where a float would. */
+   Where ROUNDS is defined, products may have factors of bfloat16, two of them for each sum at a
+   time: a "pair" is 32 bits of neighbours along the depth, and stands where a float would. */
 
 typedef float NAME(vector) __attribute__((vector_size(4 * VL), aligned(4), may_alias));
 typedef int NAME(mask) __attribute__((vector_size(4 * VL)));
@@ -42,8 +42,8 @@ INLINE VECTOR NAME(tanh)(VECTOR x)
     return (VECTOR)((tiny & (NAME(mask))x) | (~tiny & (NAME(mask))y));
 }
 
-/* What becomes of sums before they are stored. A product may be inf or NaN: nothing hides it but
-   a ReLU's zero, as in torch. */
+/* What becomes of sums before they are stored; inf and NaN as in torch, whose ReLU, unlike its
+   leaky one, passes what comes back where it made NaN. */
 INLINE VECTOR NAME(followed)(VECTOR v, const Target *t, long place, int count)
 {
     if (t->follows == NOTHING)
@@ -56,7 +56,9 @@ INLINE VECTOR NAME(followed)(VECTOR v, const Target *t, long place, int count)
     if (t->follows == DERIVATIVE)
         judged = count == VL ? *(const VECTOR *)(t->made + place)
                              : NAME(partly)(t->made + place, count);
-    NAME(mask) whole = t->follows == DERIVATIVE ? judged > 0 : ~(judged <= 0);
+    NAME(mask) whole = ~(judged <= 0);
+    if (t->follows == DERIVATIVE && t->slope != 0)
+        whole = judged > 0;
     return (VECTOR)((whole & (NAME(mask))v) | (~whole & (NAME(mask))less));
 }
 
@@ -112,10 +114,12 @@ INLINE void NAME(tile)(const int R, const int V, const int H, long depth, const 
         UNROLL for (int j = 0; j < V; j++) factor[j] = *(const VECTOR *)(b + k * b_depth + j * VL);
         UNROLL for (int i = 0; i < R; i++) {
             const float *one = a + i * a_row + k * a_depth;
-            if (H)
+            if (H) {
                 NAME(add_pair)(V, sum[i], one, factor);
-            else
-                UNROLL for (int j = 0; j < V; j++) sum[i][j] += *one * factor[j];
+                continue;
+            }
+            float value = *one;
+            UNROLL for (int j = 0; j < V; j++) sum[i][j] += value * factor[j];
         }
     }
     UNROLL for (int i = 0; i < R; i++) UNROLL for (int j = 0; j < V; j++) {

@@ -75,7 +75,8 @@ static void NAME(weight_gradient_rounded)(const Network *n, const Layer *layer, 
 
 /* The gradient by what came in. */
 static void NAME(input_gradient_rounded)(const Network *n, const Layer *layer,
-                                         const float *weight, const float *slope, float *scratch, const Target *t)
+                                         const float *weight, const float *slope, float *scratch,
+                                         const Target *t)
 {
     long in = layer->inputs, out = layer->outputs, pairs = (out + 1) / 2;
     float *slopes = scratch, *factors = slopes + n->batch * pairs;

@@ -76,12 +76,12 @@ def test_this_machine_has_a_core_and_memory():
     assert machine.cuda_devices == 0
 
 
-def asked_torch(nvidia, amd):
+def asked_torch(nvidia, other):
     program = f"""
 import sys
 from pathlib import Path
 import sweeps.machine
-sweeps.machine._NVIDIA, sweeps.machine._AMD = {nvidia!r}, Path({str(amd)!r})
+sweeps.machine._NVIDIA, sweeps.machine._DEVICES = {nvidia!r}, [Path({str(other)!r})]
 sweeps.machine.this_machine("auto")
 print("torch" in sys.modules)
 """

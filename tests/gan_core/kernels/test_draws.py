@@ -30,3 +30,18 @@ def test_normals_are_bitwise_those_of_tensor_operations(monkeypatch, rows, colum
 def test_other_types_are_not_suited():
     assert not draws.is_suited(KEYS, torch.float64)
     assert not draws.is_suited(KEYS.to("meta"), torch.float32)
+
+
+@pytest.mark.parametrize("default", [{"dtype": torch.float64}, {"device": "meta"}])
+def test_torchs_defaults_are_nothing_to_it(default):
+    lengths = torch.full((MEMBERS,), 5)
+    expected = drawn(3, 5, lengths)
+    try:
+        torch.set_default_dtype(default.get("dtype", torch.float32))
+        torch.set_default_device(default.get("device"))
+        made = latents(KEYS, 3, 5, noise=Noise.NORMAL, lengths=lengths, dtype=torch.float32)
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    assert made.dtype == torch.float32
+    assert torch.equal(made, expected)

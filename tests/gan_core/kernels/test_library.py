@@ -7,17 +7,17 @@ from types import SimpleNamespace
 import pytest
 
 from gan_core.kernels import library as module
-from gan_core.kernels.library import Instructions, best_instructions, library
+from gan_core.kernels.library import Instructions, best_instructions, library, why_absent
 
 HAS_COMPILER = shutil.which("gcc") and platform.machine() == "x86_64"
 
 
 @pytest.fixture
 def afresh():
-    for cached in (library, best_instructions):
+    for cached in (module._loaded, best_instructions):
         cached.cache_clear()
     yield
-    for cached in (library, best_instructions):
+    for cached in (module._loaded, best_instructions):
         cached.cache_clear()
 
 
@@ -40,9 +40,17 @@ def test_the_processors_best_instructions_are_taken():
         assert best_instructions() is Instructions.NONE
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no library", b"\x7fELF of another machine"])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "was not compiled: install gansweep again, with GCC"),
+        (b"", "cannot be loaded"),
+        (b"no library", "cannot be loaded"),
+        (b"\x7fELF of another machine", "cannot be loaded"),
+    ],
+)
 def test_what_is_not_there_or_cannot_be_loaded_is_done_without(
-    afresh, monkeypatch, tmp_path, content
+    afresh, monkeypatch, tmp_path, content, why
 ):
     found = None
     if content is not None:
@@ -50,10 +58,14 @@ def test_what_is_not_there_or_cannot_be_loaded_is_done_without(
         found = SimpleNamespace(origin=str(tmp_path / "broken.so"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
     assert library() is None
+    assert why in why_absent()
     assert best_instructions() is Instructions.NONE
 
 
 @pytest.mark.skipif(library() is None, reason="gansweep was installed without a C compiler")
 def test_what_was_built_of_other_sources_is_done_without(afresh, monkeypatch):
+    assert why_absent() is None
+    module._loaded.cache_clear()
     monkeypatch.setattr(module, "_VERSION", module._VERSION + 1)
     assert library() is None
+    assert "of other sources: install gansweep again" in why_absent()
