@@ -202,5 +202,24 @@ def test_a_part_that_compaction_deletes_after_the_listing_is_no_error(tmp_path):
     assert [path.name for path in folder.iterdir()] == ["b.parquet"]
 
 
+def test_a_folder_that_comes_to_be_as_it_is_listed_is_no_error(tmp_path):
+    folder = tmp_path / "trials"
+    write(folder, "a.parquet", [{"trial": 1}])
+
+    class Late(LocalFileSystem):
+        """Local files as pyarrow sees them if they come between its two looks at a folder."""
+
+        looks = 0
+
+        def find(self, *args, **kwargs):
+            self.looks += 1
+            if self.looks == 1:
+                raise FileNotFoundError(2, "No such file or directory")
+            return super().find(*args, **kwargs)
+
+    location = location_of(folder, Late(skip_instance_cache=True))
+    assert read(folder, TRIALS, everything, location)["trial"].tolist() == [1]
+
+
 def location_of(folder, filesystem):
     return Location("here", fs.PyFileSystem(fs.FSSpecHandler(filesystem)), str(folder.parent))

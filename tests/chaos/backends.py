@@ -42,7 +42,11 @@ class Backend:
     def parts(self, name: str, folder: str) -> list[str]:
         """Files in a folder of a sweep, whole ones."""
         selector = fs.FileSelector(f"{self.place(name)}/{folder}", allow_not_found=True)
-        found = [info.path for info in self.filesystem.get_file_info(selector)]
+        try:
+            infos = self.filesystem.get_file_info(selector)
+        except FileNotFoundError:  # pyarrow's, of a folder that came to be as it looked
+            infos = self.filesystem.get_file_info(selector)
+        found = [info.path for info in infos]
         return [path for path in found if not path.rpartition("/")[2].startswith(".")]
 
     def journal(self, name: str) -> Path:
