@@ -156,10 +156,7 @@ class _Folder:
     def _list(self) -> list[_Part]:
         selector = fs.FileSelector(f"{self.location.root}/{self.folder}", allow_not_found=True)
         with plain_errors(self.location.name):
-            try:
-                listing = self.location.filesystem.get_file_info(selector)
-            except FileNotFoundError:  # pyarrow's, of a folder that came to be as it looked
-                listing = self.location.filesystem.get_file_info(selector)
+            listing = self.location.filesystem.get_file_info(selector)
         parts = [
             _Part(i.path, f"{self.location.name}/{self.folder}/{i.base_name}", max(i.size, 1))
             for i in listing
