@@ -37,12 +37,13 @@ def descend_(
     """One update, see `adam_step_`, of the members that are alive and whose gradient is finite.
 
     Args:
-        parameters: [members, parameters]; those of others stay as they are.
-        gradient: the same shape; may be destroyed.
-        moment1: running mean of the gradient, the same shape; of the dead anything.
-        moment2: running mean of its square, likewise.
-        rates: per member.
-        count: int64 [members, 1], updates made including this one, >= 1.
+        parameters: as `adam_step_` has them, and so the next five; those of others stay as they
+            are.
+        gradient: may be destroyed.
+        moment1: of the dead anything.
+        moment2: likewise.
+        rates: of the dead not read.
+        count: likewise.
         alive: bool [members]; false from now on for those whose gradient's norm is not finite.
 
     Returns:

@@ -117,6 +117,11 @@ def stream_keys(roots: Tensor, step: Tensor, substep: Tensor) -> Tensor:
     return splitmix64(splitmix64(roots, step), substep)
 
 
+def _row_stride(columns: int) -> int:
+    """Counters from one row to the next."""
+    return max(_ROW_STRIDE, columns)
+
+
 @functools.cache  # all of them for good: a CUDA graph reads them at their addresses
 def _counters(rows: int, columns: int, device: torch.device) -> Tensor:
     """Counters of a [rows, columns] draw, flat, filled up to whole vector registers.
@@ -124,7 +129,7 @@ def _counters(rows: int, columns: int, device: torch.device) -> Tensor:
     log, sin and cos have a scalar path for the elements that fill no register, and it differs
     in the last bit: unless each member fills whole registers its draws depend on its slot.
     """
-    row = torch.arange(rows, dtype=torch.int64, device=device)[:, None] * max(_ROW_STRIDE, columns)
+    row = torch.arange(rows, dtype=torch.int64, device=device)[:, None] * _row_stride(columns)
     grid = (row + torch.arange(columns, dtype=torch.int64, device=device)).flatten()
     return torch.nn.functional.pad(grid, (0, -grid.numel() % _LANES))
 
@@ -163,6 +168,11 @@ def normals(key: Tensor, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
         [members, rows, columns].
     """
     pairs = (columns + 1) // 2
+    if draws.is_suited(key, dtype):
+        both = draws.normals(
+            key.contiguous(), rows, pairs, row_stride=_row_stride(pairs), lanes=_LANES
+        )
+        return both[..., :columns]
     bits = _bits(key, rows, pairs)
     radius = _shift_right(bits, 32).add_(1).to(dtype).mul_(2.0**-32).log_().mul_(-2).sqrt_()
     angle = bits.bitwise_and_(0xFFFFFFFF).to(dtype).mul_(2.0**-32 * 2 * torch.pi)
@@ -187,12 +197,6 @@ def latents(
         [members, rows, columns].
     """
     match noise:
-        case Noise.NORMAL if draws.is_suited(key, dtype):
-            stride = max(_ROW_STRIDE, (columns + 1) // 2)
-            key, lengths = key.contiguous(), lengths.contiguous()
-            return draws.normals(
-                key, rows, columns, lengths=lengths, row_stride=stride, lanes=_LANES
-            )
         case Noise.NORMAL:
             z = normals(key, rows, columns, dtype)
         case Noise.UNIFORM:

@@ -36,8 +36,8 @@ void box_muller_uniforms(long members, const uint64_t *key, long rows, long pair
         }
 }
 
-VECTORISED static void row_of_normals(long pairs, const float *radius, const float *cosine,
-                                      const float *sine, float *to)
+VECTORISED static void interleave(long pairs, const float *radius, const float *cosine,
+                                  const float *sine, float *to)
 {
     for (long i = 0; i < pairs; i++) {
         to[2 * i] = cosine[i] * radius[i];
@@ -45,16 +45,13 @@ VECTORISED static void row_of_normals(long pairs, const float *radius, const flo
     }
 }
 
-/* Pairs of normals from what has become of those numbers, and zeros beyond a member's length.
-   to: [members, rows, 2 pairs]. */
+/* Pairs of normals from what has become of those numbers. to: [members, rows, 2 pairs]. */
 void box_muller_normals(long members, long rows, long pairs, long stride, const float *radius,
-                        const float *cosine, const float *sine, const int64_t *length, float *to)
+                        const float *cosine, const float *sine, float *to)
 {
-    for (long m = 0; m < members; m++)
-        for (long row = 0; row < rows; row++, to += 2 * pairs) {
-            long place = m * stride + row * pairs;
-            row_of_normals(pairs, radius + place, cosine + place, sine + place, to);
-            for (long i = length[m]; i < 2 * pairs; i++)
-                to[i] = 0;
-        }
+    for (long m = 0; m < members; m++) {
+        long place = m * stride;
+        interleave(rows * pairs, radius + place, cosine + place, sine + place, to);
+        to += 2 * rows * pairs;
+    }
 }

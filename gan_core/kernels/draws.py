@@ -15,25 +15,21 @@ def is_suited(key: Tensor, dtype: torch.dtype) -> bool:
     return dtype is torch.float32 and key.device.type == "cpu" and library() is not None
 
 
-def normals(
-    key: Tensor, rows: int, columns: int, *, lengths: Tensor, row_stride: int, lanes: int
-) -> Tensor:
-    """As `gan_core.noise.latents`, of normals.
+def normals(key: Tensor, rows: int, pairs: int, *, row_stride: int, lanes: int) -> Tensor:
+    """As `gan_core.noise.normals`, of whole pairs.
 
     Args:
         key: int64 [members], dense.
         rows: draws for each member.
-        columns: numbers in a draw.
-        lengths: int64 [members], dense; columns beyond are zero.
+        pairs: of numbers in a draw.
         row_stride: counters between two rows.
         lanes: what a member's numbers are filled up to a multiple of, for torch's logarithm and
             sines, which end differently.
 
     Returns:
-        float32 [members, rows, columns].
+        float32 [members, rows, 2 * pairs].
     """
-    members, pairs = len(key), (columns + 1) // 2
-    taken = rows * pairs
+    members, taken = len(key), rows * pairs
     stride = -(-taken // lanes) * lanes
     radius, angle = key.new_empty((2, members, stride), dtype=torch.float32).unbind()
     for filled, value in ((radius, 1), (angle, 0)):
@@ -45,6 +41,6 @@ def normals(
     cosine, sine = angle.cos(), angle.sin()
     z = radius.new_empty(members, rows, 2 * pairs)
     library().box_muller_normals(
-        members, rows, pairs, stride, *map(address, (radius, cosine, sine, lengths, z))
+        members, rows, pairs, stride, *map(address, (radius, cosine, sine, z))
     )
-    return z[..., :columns]
+    return z

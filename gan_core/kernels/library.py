@@ -12,7 +12,7 @@ from torch import Tensor
 
 __all__ = ["Instructions", "address", "best_instructions", "library", "why_absent"]
 
-_VERSION = 2  # of what mlp.c says: what was built of other sources is not used
+_VERSION = 3  # of what mlp.c says: what was built of other sources is not used
 
 _LONG, _POINTER, _INT, _FLOAT = ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_float
 _ARGUMENTS = {
@@ -20,7 +20,7 @@ _ARGUMENTS = {
     "backward": (_INT, _POINTER, _POINTER, _POINTER),
     "descend": (_LONG, _LONG, *[_POINTER] * 8, _FLOAT, _POINTER, _POINTER),
     "box_muller_uniforms": (_LONG, _POINTER, *[_LONG] * 4, _POINTER, _POINTER),
-    "box_muller_normals": (*[_LONG] * 4, *[_POINTER] * 5),
+    "box_muller_normals": (*[_LONG] * 4, *[_POINTER] * 4),
 }
 
 
