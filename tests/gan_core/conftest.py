@@ -180,12 +180,3 @@ def solo() -> Callable[[GanConfig, CohortConfig, Dataset, int], Alone]:
 @pytest.fixture(scope="session")
 def digits() -> Dataset:
     return load_dataset("digits")
-
-
-@pytest.fixture
-def one_thread():
-    """What runs in C does so on one thread alone; with more, torch takes them all."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

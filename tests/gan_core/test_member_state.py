@@ -8,6 +8,8 @@ from gan_core.config import CohortConfig, ConfigError, GanConfig, LossVariant, L
 from gan_core.loop import run_interval
 from gan_core.member_state import admit_members, member_note, members_bytes
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONFIG = CohortConfig(
     generator_widths=(16,),
     discriminator_widths=(8,),
@@ -33,14 +35,6 @@ def gans():
         )
         for i, loss in enumerate(LossVariant)
     ]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def cohort(dataset, slots, config=CONFIG):

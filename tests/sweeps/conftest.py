@@ -14,6 +14,7 @@ from analysis.schema import TRIALS
 from gan_core.data import load_dataset
 from sweeps.cli import main
 from sweeps.config_file import load_config, to_toml
+from sweeps.embedded import embedded_ray
 from sweeps.space import Space
 from sweeps.store import Store, TableName
 from sweeps.study import StudyOwner
@@ -154,3 +155,22 @@ def s3(s3_server, flaky_s3, tmp_path, monkeypatch):
 def s3_storage(s3):
     """The URI of a storage that is empty."""
     return s3.uri(f"sweeps/{secrets.token_hex(4)}/runs")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A Ray of two cores."""
+    with embedded_ray(cpus=2, gpus=0, log_dir=tmp_path_factory.mktemp("logs")):
+        yield
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """Changes of a config that make its trials short."""
+    return [
+        "train.steps=40",
+        "train.eval_every=10",
+        "train.eval_images=100",
+        "model.generator_widths=[16]",
+        "model.discriminator_widths=[16]",
+    ]

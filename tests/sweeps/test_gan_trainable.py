@@ -8,26 +8,11 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from sweeps.config_file import load_config
-from sweeps.embedded import embedded_ray
 from sweeps.gan_trainable import GanTrainable
 
-SMALL = [
-    "train.steps=40",
-    "train.eval_every=10",
-    "train.eval_images=100",
-    "model.generator_widths=[16]",
-    "model.discriminator_widths=[16]",
-]
 
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with embedded_ray(cpus=2, gpus=0, log_dir=tmp_path_factory.mktemp("logs")):
-        yield
-
-
-def test_it_runs_under_optuna_search_and_asha(cluster, tmp_path):
-    sweep = load_config(None, SMALL)
+def test_it_runs_under_optuna_search_and_asha(cluster, quick, tmp_path):
+    sweep = load_config(None, quick)
     tuner = tune.Tuner(
         tune.with_parameters(GanTrainable, sweep=sweep),
         param_space={
@@ -56,11 +41,11 @@ def test_it_runs_under_optuna_search_and_asha(cluster, tmp_path):
 
 
 @pytest.fixture
-def trainable(cluster):
+def trainable(cluster, quick):
     made = []
 
     def make(config):
-        made.append(tune.with_parameters(GanTrainable, sweep=load_config(None, SMALL))(config))
+        made.append(tune.with_parameters(GanTrainable, sweep=load_config(None, quick))(config))
         return made[-1]
 
     yield make

@@ -7,31 +7,18 @@ import ray
 
 import sweeps.trainable
 from sweeps.config_file import load_config
-from sweeps.embedded import embedded_ray
 from sweeps.owner import end_owner, own_study
 from sweeps.plan import Plan
 from sweeps.store import Store
 from sweeps.trainable import CohortTrainable
 
-SMALL = [
-    "train.steps=40",
-    "train.eval_every=10",
-    "train.eval_images=100",
-    "model.generator_widths=[16]",
-    "model.discriminator_widths=[16]",
-]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with embedded_ray(cpus=2, gpus=0, log_dir=tmp_path_factory.mktemp("logs")):
-        yield
-
 
 @pytest.mark.slow  # an owner in a process of its own
-def test_a_worker_for_whom_nothing_is_left_gives_its_device_back(cluster, tmp_path, monkeypatch):
+def test_a_worker_for_whom_nothing_is_left_gives_its_device_back(
+    cluster, quick, tmp_path, monkeypatch
+):
     monkeypatch.setattr(sweeps.trainable, "_IDLE_S", 0.0)
-    sweep = load_config(None, [*SMALL, "search.trials=2"])
+    sweep = load_config(None, [*quick, "search.trials=2"])
     plan = Plan(
         workers=2, slots=4, device="cpu", gpus=0, max_in_flight=2, estimated_bytes_per_worker=None
     )
